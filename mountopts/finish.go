@@ -1,0 +1,125 @@
+package mountopts
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// MinMemory is the smallest memory budget: two 8 MiB parts on their way, one
+// being filled, and as much again for readers.
+const MinMemory = 48 << 20
+
+// Finish fills what follows from other options and checks them all. The
+// working directory must still be the caller's: paths become absolute here.
+func (o *Options) Finish() error {
+	if o.FileMode == unset {
+		o.FileMode = 0o666 &^ o.Umask
+	}
+	if o.DirMode == unset {
+		o.DirMode = 0o777 &^ o.Umask
+	}
+	o.KernelOptions = o.kernelOptions()
+	for _, path := range []*string{&o.Mountpoint, &o.StateDir, &o.RunDir, &o.LogFile, &o.CAFile} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("make %s absolute: %w", *path, err)
+		}
+		*path = abs
+	}
+	if err := o.checkSource(); err != nil {
+		return err
+	}
+	return o.check()
+}
+
+func (o *Options) check() error {
+	fail := func(name, value, format string, args ...any) error {
+		return &OptionError{Name: name, Value: value, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case o.Mountpoint == "":
+		return errors.New("no mount point given")
+	case o.Memory < MinMemory:
+		return fail("memory", FormatSize(o.Memory), "must be at least %s", FormatSize(MinMemory))
+	case o.Parallel < 1 || o.Parallel > 1024:
+		return fail("parallel", fmt.Sprint(o.Parallel), "must be from 1 to 1024")
+	case o.MaxWindow < 1<<20:
+		return fail("max-window", FormatSize(o.MaxWindow), "must be at least 1MiB")
+	case o.Size < 1<<20:
+		return fail("size", FormatSize(o.Size), "must be at least 1MiB")
+	case o.Umask > 0o777:
+		return fail("umask", fmt.Sprintf("%#o", o.Umask), "must be at most 0777")
+	case o.FileMode > 0o777:
+		return fail("file-mode", fmt.Sprintf("%#o", o.FileMode), "must be at most 0777")
+	case o.DirMode > 0o1777:
+		return fail("dir-mode", fmt.Sprintf("%#o", o.DirMode), "must be at most 01777")
+	case o.Timeout == 0:
+		return fail("timeout", "0", "must be more than nothing")
+	case o.ConnectTimeout == 0:
+		return fail("connect-timeout", "0", "must be more than nothing")
+	case o.StateDir == "":
+		return fail("state-dir", "", "is not known here (no HOME): give one")
+	case o.RunDir == "":
+		return fail("run-dir", "", "must not be empty")
+	}
+	return nil
+}
+
+func (o *Options) checkSource() error {
+	if o.Source == "" {
+		return errors.New("no source given: a URL such as s3://bucket or file:///directory")
+	}
+	u, err := url.Parse(o.Source)
+	if err != nil {
+		return fmt.Errorf("source %q is not a URL: write it as s3://bucket/prefix or file:///directory", Redact(o.Source))
+	}
+	if u.Scheme == "" {
+		if strings.HasPrefix(o.Source, "/") || strings.HasPrefix(o.Source, ".") {
+			return fmt.Errorf("source %q is not a URL: for a directory write file://%s", o.Source, absOr(o.Source))
+		}
+		return fmt.Errorf("source %q is not a URL: write it as s3://%s", Redact(o.Source), Redact(o.Source))
+	}
+	for _, r := range []struct{ name, value string }{
+		{"endpoint", o.Endpoint}, {"region", o.Region}, {"profile", o.Profile}, {"path-style", o.PathStyle}, {"ca-file", o.CAFile},
+	} {
+		if have := u.Query().Get(r.name); r.value != "" && have != "" && have != r.value {
+			return &OptionError{Name: r.name, Value: r.value, Err: fmt.Errorf("the source URL says %s", Redact(have))}
+		}
+	}
+	return nil
+}
+
+func absOr(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	return abs
+}
+
+// URL is the source with the options that tell where it is in its query.
+func (o *Options) URL() string {
+	u, err := url.Parse(o.Source)
+	if err != nil {
+		return o.Source
+	}
+	q := u.Query()
+	for name, value := range map[string]string{
+		"endpoint": o.Endpoint, "region": o.Region, "profile": o.Profile, "path-style": o.PathStyle, "ca-file": o.CAFile,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if len(q) == 0 {
+		return o.Source
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}

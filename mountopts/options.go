@@ -1,0 +1,97 @@
+// Package mountopts holds the options of one mount. Every option is one field
+// of Options and one row of its table; it can be given as --flag value, as
+// -o name=value (mount(8), fstab) and as the environment variable
+// PAILFS_NAME. What comes later wins: default, environment, command line from
+// left to right.
+package mountopts
+
+import (
+	"math"
+	"os"
+	"time"
+)
+
+// unset marks a mode that nobody gave.
+const unset = math.MaxUint32
+
+// Options are the options of one mount, in the units that their types say;
+// sizes are bytes. Get them from New, then read the environment and the
+// command line into them, then call Finish.
+type Options struct {
+	Source     string // the URL as it was given; may hold secrets, see Redact
+	Mountpoint string // absolute after Finish
+
+	// KernelOptions are the generic mount options that the kernel must see,
+	// such as noexec. Finish fills it from what -o was given.
+	KernelOptions []string
+
+	// Where the objects are. Empty: what the SOURCE URL says.
+	Endpoint  string
+	Region    string
+	Profile   string
+	PathStyle string
+	CAFile    string
+
+	// Whose files they are and who may see them.
+	ReadOnly           bool
+	AllowOther         bool
+	DefaultPermissions bool
+	UID, GID           uint32
+	Umask              uint32
+	FileMode, DirMode  uint32
+
+	// Bounds.
+	Memory    int64
+	MaxWindow int64
+	Parallel  int
+
+	// What a file is worth.
+	FailedWriter string
+	HardLinks    string
+	StorageClass string
+	AttrTTL      time.Duration
+	Writeback    bool
+	Size         int64
+
+	// The network and the end.
+	Timeout        time.Duration
+	ConnectTimeout time.Duration
+	DrainTimeout   time.Duration
+
+	// The server process.
+	Foreground bool
+	Nonempty   bool
+	StateDir   string
+	RunDir     string
+	LogFile    string
+	Debug      bool
+
+	rows    []row
+	generic []string // generic mount options in the order they were given
+}
+
+// New returns the defaults.
+func New() *Options {
+	o := &Options{
+		DefaultPermissions: true,
+		UID:                uint32(os.Getuid()),
+		GID:                uint32(os.Getgid()),
+		Umask:              0o022,
+		FileMode:           unset,
+		DirMode:            unset,
+		Memory:             256 << 20,
+		MaxWindow:          64 << 20,
+		Parallel:           16,
+		FailedWriter:       "keep-old",
+		AttrTTL:            time.Second,
+		Writeback:          true,
+		Size:               1 << 50,
+		Timeout:            2 * time.Minute,
+		ConnectTimeout:     10 * time.Second,
+		DrainTimeout:       5 * time.Minute,
+		StateDir:           defaultStateDir(os.Getuid(), os.Getenv),
+		RunDir:             DefaultRunDir(os.Getuid(), os.Getenv),
+	}
+	o.rows = o.table()
+	return o
+}

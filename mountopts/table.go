@@ -1,0 +1,122 @@
+package mountopts
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// row is one option: its name, the field it sets, and what help says. The
+// table below is the only list of options there is.
+type row struct {
+	name  string
+	short string
+	value pflag.Value
+	usage string
+}
+
+func (r row) isBool() bool { _, ok := r.value.(*boolValue); return ok }
+
+func (o *Options) table() []row {
+	return []row{
+		{"endpoint", "", (*stringValue)(&o.Endpoint), "URL of the service, when it is not the provider's own"},
+		{"region", "", (*stringValue)(&o.Region), "region of the bucket"},
+		{"profile", "", (*stringValue)(&o.Profile), "credentials profile to use"},
+		{"path-style", "", &choiceValue{&o.PathStyle, []string{"", "true", "false"}}, "address buckets as ENDPOINT/BUCKET: `true or false`"},
+		{"ca-file", "", (*stringValue)(&o.CAFile), "`FILE` with certificates to trust besides the system's"},
+
+		{"read-only", "", (*boolValue)(&o.ReadOnly), "refuse every change (also -o ro)"},
+		{"allow-other", "", (*boolValue)(&o.AllowOther), "let other users in"},
+		{"default-permissions", "", (*boolValue)(&o.DefaultPermissions), "let the kernel check modes and owners"},
+		{"uid", "", &ownerValue{&o.UID, lookupUser}, "owner, a name or a number, of objects that carry none"},
+		{"gid", "", &ownerValue{&o.GID, lookupGroup}, "group, a name or a number, of objects that carry none"},
+		{"umask", "", (*octalValue)(&o.Umask), "bits to leave out of 0666 and 0777 where --file-mode and --dir-mode are not given, octal"},
+		{"file-mode", "", (*octalValue)(&o.FileMode), "mode of objects that carry none, octal"},
+		{"dir-mode", "", (*octalValue)(&o.DirMode), "mode of directories that carry none, octal"},
+
+		{"memory", "", (*sizeValue)(&o.Memory), "memory for data on its way; who needs more waits"},
+		{"max-window", "", (*sizeValue)(&o.MaxWindow), "largest read-ahead of one file"},
+		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one file"},
+
+		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},
+		{"hard-links", "", &choiceValue{&o.HardLinks, []string{"", "copy"}}, "`copy` makes link(2) a copy inside the provider; otherwise it fails with EPERM"},
+		{"storage-class", "", (*stringValue)(&o.StorageClass), "storage class of new objects, in the provider's words"},
+		{"attr-ttl", "", (*durationValue)(&o.AttrTTL), "how long names and attributes may be remembered"},
+		{"writeback", "", (*boolValue)(&o.Writeback), "let the kernel gather small writes"},
+		{"size", "", (*sizeValue)(&o.Size), "size that df shows"},
+
+		{"timeout", "", (*durationValue)(&o.Timeout), "longest wait for one request"},
+		{"connect-timeout", "", (*durationValue)(&o.ConnectTimeout), "longest wait for the first answer when mounting"},
+		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},
+
+		{"foreground", "f", (*boolValue)(&o.Foreground), "stay in the foreground, log to stderr"},
+		{"nonempty", "", (*boolValue)(&o.Nonempty), "allow a mount point that has entries"},
+		{"state-dir", "", (*stringValue)(&o.StateDir), "directory for what must outlive the process"},
+		{"run-dir", "", (*stringValue)(&o.RunDir), "directory for control sockets"},
+		{"log-file", "", (*stringValue)(&o.LogFile), "`FILE` to log to instead of syslog"},
+		{"debug", "d", (*boolValue)(&o.Debug), "log every request"},
+	}
+}
+
+func (o *Options) row(name string) (row, bool) {
+	for _, r := range o.rows {
+		if r.name == name {
+			return r, true
+		}
+	}
+	return row{}, false
+}
+
+// names are written with dashes; FUSE programs also write them with
+// underscores (allow_other), and both are understood.
+func normal(name string) string { return strings.ReplaceAll(name, "_", "-") }
+
+// AddFlags adds one flag for each option, and -o.
+func (o *Options) AddFlags(fs *pflag.FlagSet) {
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(normal(name))
+	})
+	for _, r := range o.rows {
+		f := fs.VarPF(r.value, r.name, r.short, r.usage)
+		if r.isBool() {
+			f.NoOptDefVal = "true"
+		}
+	}
+	fs.VarP(&listValue{o: o}, "options", "o", "mount options as mount(8) writes them: `name,name=value,...`")
+}
+
+// listValue is the -o flag.
+type listValue struct {
+	o    *Options
+	text string
+}
+
+func (v *listValue) String() string { return v.text }
+func (v *listValue) Type() string   { return "list" }
+func (v *listValue) Set(s string) error {
+	v.text = s
+	return v.o.Parse(s)
+}
+
+const envPrefix = "PAILFS_"
+
+// LoadEnv takes options from an environment as os.Environ gives it:
+// PAILFS_MEMORY=1G is --memory=1G. Other variables that begin with PAILFS_ are
+// left alone: programs around pailfs have some.
+func (o *Options) LoadEnv(environ []string) error {
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		rest, ok := strings.CutPrefix(name, envPrefix)
+		if !ok {
+			continue
+		}
+		r, ok := o.row(normal(strings.ToLower(rest)))
+		if !ok {
+			continue
+		}
+		if err := r.value.Set(value); err != nil {
+			return &OptionError{Name: name, Value: value, Err: err}
+		}
+	}
+	return nil
+}
