@@ -133,3 +133,21 @@ func TestSecretsStayHidden(t *testing.T) {
 		}
 	})
 }
+
+func TestScrub(t *testing.T) {
+	o := New()
+	o.Source = "s3://id:s3kr%2Ft@b/p?token=t0ken&endpoint=http%3A%2F%2Fu%3Ainner%40h"
+	for _, text := range []string{
+		"open " + o.Source, "open " + o.URL(), "password s3kr/t or s3kr%2Ft", "token t0ken", "dial http://u:inner@h",
+	} {
+		got := o.Scrub(text)
+		for _, secret := range []string{"s3kr", "t0ken", "inner"} {
+			if strings.Contains(got, secret) {
+				t.Errorf("Scrub(%q) = %q", text, got)
+			}
+		}
+	}
+	if got := o.Scrub("no secret here"); got != "no secret here" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -61,7 +61,7 @@ func (o *Options) set(item string) error {
 	if ok, err := o.setGeneric(name, hasValue, item); ok {
 		return err
 	}
-	return &OptionError{Name: name, Err: fmt.Errorf("unknown%s", o.suggest(key))}
+	return &OptionError{Name: name, Err: fmt.Errorf("unknown%s", o.Suggest(key))}
 }
 
 // negated finds the boolean that noNAME or no-NAME switches off.
@@ -98,8 +98,10 @@ func split(list string) ([]string, error) {
 	return append(items, item.String()), nil
 }
 
-// suggest names the known option that an unknown one may have meant.
-func (o *Options) suggest(key string) string {
+// Suggest ends a message about an unknown option: it names the known one that
+// may have been meant.
+func (o *Options) Suggest(name string) string {
+	key := normal(name)
 	best, bestDist := "", 3
 	for _, r := range o.rows {
 		d := distance(key, r.name)

@@ -88,3 +88,43 @@ func (o Options) String() string {
 
 // GoString keeps %#v from showing what String hides.
 func (o Options) GoString() string { return o.String() }
+
+// Scrub hides in a text the secrets that the source URL and the endpoint
+// carry, for errors that others made.
+func (o *Options) Scrub(text string) string {
+	for _, source := range []string{o.URL(), o.Source, o.Endpoint} {
+		if source == "" {
+			continue
+		}
+		text = strings.ReplaceAll(text, source, Redact(source))
+		for _, s := range secrets(source) {
+			text = strings.ReplaceAll(text, s, hidden)
+		}
+	}
+	return text
+}
+
+// secrets are the password and the private query values of a URL, as written
+// and as decoded.
+func secrets(source string) []string {
+	u, err := url.Parse(source)
+	if err != nil {
+		return []string{source}
+	}
+	var out []string
+	if pw, ok := u.User.Password(); ok && pw != "" {
+		out = append(out, pw, url.QueryEscape(pw), url.PathEscape(pw))
+	}
+	for name, values := range u.Query() {
+		for _, v := range values {
+			switch {
+			case v == "":
+			case name == "endpoint":
+				out = append(out, secrets(v)...)
+			case !slices.Contains(public, name):
+				out = append(out, v, url.QueryEscape(v))
+			}
+		}
+	}
+	return out
+}

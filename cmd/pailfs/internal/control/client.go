@@ -1,0 +1,89 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Client is a connection to the process that serves a mount.
+type Client struct {
+	conn *net.UnixConn
+	PID  int
+	end  int // pidfd, or -1
+}
+
+// Dial connects to the server of a mount point. The run directory must belong
+// to owner alone. An error means that no server listens there.
+func Dial(dir string, owner int, mountpoint string) (*Client, error) {
+	if err := private(dir, owner); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, Name(mountpoint)+".sock")
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{conn: conn, end: -1}
+	if c.PID, err = peer(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if fd, err := unix.PidfdOpen(c.PID, 0); err == nil {
+		c.end = fd
+	}
+	return c, nil
+}
+
+func peer(conn *net.UnixConn) (int, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var cerr error
+	err = raw.Control(func(fd uintptr) { cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err != nil {
+		return 0, err
+	}
+	if cerr != nil {
+		return 0, cerr
+	}
+	return int(cred.Pid), nil
+}
+
+// Do sends a request and waits for its answer, however long that takes.
+func (c *Client) Do(req Request) (Answer, error) {
+	if err := json.NewEncoder(c.conn).Encode(req); err != nil {
+		return Answer{}, fmt.Errorf("ask process %d: %w", c.PID, err)
+	}
+	var a Answer
+	if err := json.NewDecoder(c.conn).Decode(&a); err != nil {
+		return Answer{}, fmt.Errorf("process %d ended without an answer: %w", c.PID, err)
+	}
+	return a, nil
+}
+
+// WaitEnd returns when the process has ended.
+func (c *Client) WaitEnd() {
+	if c.end >= 0 {
+		for {
+			fds := []unix.PollFd{{Fd: int32(c.end), Events: unix.POLLIN}}
+			if n, err := unix.Poll(fds, -1); n == 1 || err != nil && err != unix.EINTR {
+				return
+			}
+		}
+	}
+	c.conn.Read(make([]byte, 1)) // until the process closes it by ending
+}
+
+// Close ends the connection, not the server.
+func (c *Client) Close() {
+	c.conn.Close()
+	if c.end >= 0 {
+		unix.Close(c.end)
+	}
+}

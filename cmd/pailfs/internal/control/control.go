@@ -1,0 +1,81 @@
+// Package control lets `pailfs umount` talk to the process that serves a
+// mount. Each mount has a lock file and a socket in its run directory, named
+// after the mount point; the socket carries one request and one answer, as
+// JSON, and stays open until the process ends.
+package control
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Request asks for something. Unmount is the only thing there is: it waits
+// until everything is committed. Lazy does not refuse when files are open.
+type Request struct {
+	Unmount bool `json:"unmount"`
+	Lazy    bool `json:"lazy,omitempty"`
+	PID     int  `json:"pid"` // who asks, and is no reason to be busy
+}
+
+// Answer ends a request.
+type Answer struct {
+	Err     string    `json:"err,omitempty"` // why it is still mounted
+	Busy    []string  `json:"busy,omitempty"`
+	Unsaved []Unsaved `json:"unsaved,omitempty"` // unmounted, but these are not committed
+}
+
+// Unsaved is a file that could not be committed.
+type Unsaved struct {
+	Key  string `json:"key"`
+	Size int64  `json:"size"`
+	Err  string `json:"err"`
+	Kept string `json:"kept,omitempty"` // where its bytes are, if anywhere
+}
+
+func (u Unsaved) String() string {
+	s := fmt.Sprintf("%q (%d bytes) is not saved: %s", u.Key, u.Size, u.Err)
+	if u.Kept != "" {
+		return s + "; its bytes are kept in " + u.Kept
+	}
+	return s
+}
+
+// Name is the file name, without suffix, of what belongs to a mount point:
+// readable, unique, and short enough for the address of a socket.
+func Name(mountpoint string) string {
+	sum := sha256.Sum256([]byte(mountpoint))
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, filepath.Base(mountpoint))
+	return fmt.Sprintf("%.20s-%s", name, hex.EncodeToString(sum[:6]))
+}
+
+// makeDir makes a directory that only its owner may use, or checks that it is
+// one: in a directory open to all, somebody else may have been first.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return private(dir, os.Getuid())
+}
+
+func private(dir string, owner int) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != owner || st.Mode&0o022 != 0 {
+		return &os.PathError{Op: "use", Path: dir, Err: errors.New("others can write there, or it belongs to somebody else")}
+	}
+	return nil
+}
