@@ -1,0 +1,100 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// Copy looks at the source first: S3 answers to a copy with neither size nor
+// metadata, and a copy that replaces the metadata would drop the content type
+// and its like if they were not sent again.
+func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOptions) (objstore.Object, error) {
+	var none objstore.Object
+	if err := checkKey("copy", dst); err != nil {
+		return none, err
+	}
+	if err := checkKey("copy", src); err != nil {
+		return none, err
+	}
+	from, err := s.headOutput(ctx, "copy", src, opt.Src)
+	if err != nil {
+		return none, err
+	}
+	if size := aws.ToInt64(from.ContentLength); size > maxPart {
+		return none, &objstore.Error{Op: "copy", Key: src, Kind: objstore.ErrUnsupported,
+			Err: fmt.Errorf("%d bytes are more than S3 copies at once", size)}
+	}
+	h, err := s.conditions(ctx, "copy", dst, opt.Dst, s.facts.Load().condCopy)
+	if err != nil {
+		return none, err
+	}
+	o, err := s.copy(ctx, dst, src, from, opt.Metadata, h)
+	if err != nil {
+		if opt.Dst.Version != "" && gone(err) {
+			err = objstore.NewError("copy", dst, objstore.ErrCond, err)
+		}
+		return none, s.classify("copy", dst, err)
+	}
+	return o, nil
+}
+
+// copy is one CopyObject of what from describes. Its error is the SDK's.
+func (s *Store) copy(ctx context.Context, dst, src string, from *s3.HeadObjectOutput, metadata map[string]string, h headers) (objstore.Object, error) {
+	in := &s3.CopyObjectInput{
+		Bucket:            &s.cfg.Bucket,
+		Key:               &dst,
+		CopySource:        s.copySource(src),
+		CopySourceIfMatch: from.ETag,
+		StorageClass:      types.StorageClass(storageClass(string(from.StorageClass))),
+		IfMatch:           h.ifMatch,
+		IfNoneMatch:       h.ifNoneMatch,
+	}
+	if *s.algorithm.Load() == ChecksumCRC32C {
+		in.ChecksumAlgorithm = ours
+	}
+	if from.ServerSideEncryption != types.ServerSideEncryptionAes256 {
+		in.ServerSideEncryption, in.SSEKMSKeyId = from.ServerSideEncryption, from.SSEKMSKeyId
+	}
+	o := headObject(dst, from)
+	if metadata != nil || dst == src {
+		if metadata == nil {
+			metadata = o.Metadata
+		}
+		in.MetadataDirective = types.MetadataDirectiveReplace
+		in.Metadata = encodeMetadata(metadata)
+		in.ContentType = from.ContentType
+		in.CacheControl = from.CacheControl
+		in.ContentDisposition = from.ContentDisposition
+		in.ContentEncoding = from.ContentEncoding
+		in.ContentLanguage = from.ContentLanguage
+		o.Metadata = knownMetadata(metadata)
+	}
+	out, err := s.client.CopyObject(ctx, in)
+	if err != nil {
+		return objstore.Object{}, err
+	}
+	if out.CopyObjectResult == nil || out.CopyObjectResult.ETag == nil {
+		return objstore.Object{}, errNoETag
+	}
+	o.Version = version(out.CopyObjectResult.ETag)
+	o.ModTime = aws.ToTime(out.CopyObjectResult.LastModified)
+	o.Checksums = checksums(out.CopyObjectResult.ChecksumCRC32C, nil, nil, out.CopyObjectResult.ChecksumType)
+	return o, nil
+}
+
+// copySource is "bucket/key", each byte escaped but those of a plain path.
+func (s *Store) copySource(key string) *string {
+	parts := strings.Split(key, "/")
+	for i, p := range parts {
+		parts[i] = strings.ReplaceAll(url.QueryEscape(p), "+", "%20")
+	}
+	return aws.String(s.cfg.Bucket + "/" + strings.Join(parts, "/"))
+}

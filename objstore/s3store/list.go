@@ -1,0 +1,98 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// maxPage is what S3 returns at most (ListObjectsV2 in the API reference).
+const maxPage = 1000
+
+// List asks for keys in URL encoding: XML cannot hold every byte of a key.
+func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.ListPage, error) {
+	in := &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, EncodingType: types.EncodingTypeUrl}
+	if req.Prefix != "" {
+		in.Prefix = &req.Prefix
+	}
+	if req.Delim != "" {
+		in.Delimiter = &req.Delim
+	}
+	if req.Token != "" {
+		in.ContinuationToken = &req.Token
+	}
+	if req.Max > 0 {
+		in.MaxKeys = aws.Int32(int32(min(req.Max, maxPage)))
+	}
+	out, err := s.client.ListObjectsV2(ctx, in)
+	if err != nil {
+		return objstore.ListPage{}, s.classify("list", req.Prefix, err)
+	}
+	page, err := s.page(out)
+	if err != nil {
+		return objstore.ListPage{}, objstore.NewError("list", req.Prefix, objstore.ErrOther, err)
+	}
+	return page, nil
+}
+
+func (s *Store) page(out *s3.ListObjectsV2Output) (objstore.ListPage, error) {
+	key := func(k *string) (string, error) {
+		if out.EncodingType != types.EncodingTypeUrl {
+			return aws.ToString(k), nil
+		}
+		return url.QueryUnescape(aws.ToString(k))
+	}
+	known := s.namesAlgorithm(out.Contents)
+	page := objstore.ListPage{Objects: make([]objstore.Object, 0, len(out.Contents))}
+	for _, o := range out.Contents {
+		k, err := key(o.Key)
+		if err != nil {
+			return page, fmt.Errorf("key %q: %w", aws.ToString(o.Key), err)
+		}
+		page.Objects = append(page.Objects, objstore.Object{
+			Key:           k,
+			Size:          aws.ToInt64(o.Size),
+			ModTime:       aws.ToTime(o.LastModified),
+			Version:       version(o.ETag),
+			StorageClass:  storageClass(string(o.StorageClass)),
+			MetadataKnown: known && !slices.Contains(o.ChecksumAlgorithm, ours),
+		})
+	}
+	for _, p := range out.CommonPrefixes {
+		k, err := key(p.Prefix)
+		if err != nil {
+			return page, fmt.Errorf("prefix %q: %w", aws.ToString(p.Prefix), err)
+		}
+		page.Prefixes = append(page.Prefixes, k)
+	}
+	if aws.ToBool(out.IsTruncated) {
+		page.Next = aws.ToString(out.NextContinuationToken)
+	}
+	return page, nil
+}
+
+// namesAlgorithm says whether listings name the checksum algorithm of each
+// object, as Amazon's do. Then an object without ours was not written by pailfs,
+// and carries no metadata of it.
+func (s *Store) namesAlgorithm(objects []types.Object) bool {
+	if *s.algorithm.Load() != ChecksumCRC32C {
+		return false
+	}
+	if s.listsAlgorithm.Load() {
+		return true
+	}
+	for _, o := range objects {
+		if slices.Contains(o.ChecksumAlgorithm, ours) {
+			s.listsAlgorithm.Store(true)
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,196 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// Store is one bucket.
+type Store struct {
+	client    *s3.Client
+	transport *http.Transport
+	cfg       Config
+
+	facts     atomic.Pointer[facts]
+	algorithm atomic.Pointer[Checksum] // what uploads carry now: never auto
+
+	// listsAlgorithm is set once a listing was seen to name the checksum
+	// algorithm of an object that carries ours.
+	listsAlgorithm atomic.Bool
+}
+
+var (
+	_ objstore.Store      = (*Store)(nil)
+	_ objstore.Upload     = (*upload)(nil)
+	_ objstore.PartCopier = (*upload)(nil)
+)
+
+// New returns the store of one bucket. It asks the network only for the region
+// of a bucket whose region nobody gave.
+func New(ctx context.Context, c Config) (objstore.Store, error) {
+	s, err := newStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(ctx context.Context, c Config) (*Store, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("s3: %w", err)
+	}
+	transportOptions, err := transportOptions(c)
+	if err != nil {
+		return nil, fmt.Errorf("s3: %w", err)
+	}
+	options := []func(*config.LoadOptions) error{
+		// Also for STS, SSO and the instance metadata. The SDK adds the CA bundle
+		// of its own configuration to this type of client only.
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(transportOptions)),
+		config.WithLogger(logging.Nop{}),
+		config.WithRetryer(func() aws.Retryer { return newRetryer(c.Retry) }),
+	}
+	if c.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(c.Profile))
+	}
+	if c.Region != "" {
+		options = append(options, config.WithRegion(c.Region))
+	}
+	switch {
+	case c.Anonymous:
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	case c.AccessKey != "":
+		options = append(options, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, c.SessionToken)))
+	}
+	ac, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("s3: load the configuration: %w", err)
+	}
+	built, ok := ac.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		return nil, fmt.Errorf("s3: an HTTP client of type %T", ac.HTTPClient)
+	}
+	transport := built.GetTransport()
+	client := &http.Client{
+		Transport: transport,
+		// A redirect to another region must be seen, not followed unsigned.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if c.Endpoint == "" && ac.BaseEndpoint != nil { // AWS_ENDPOINT_URL or the profile
+		c.Endpoint = *ac.BaseEndpoint
+		if err := c.validate(); err != nil {
+			return nil, fmt.Errorf("s3: %w", err)
+		}
+	}
+	if !c.Anonymous {
+		ac.Credentials = namedCredentials(ac.Credentials)
+	}
+	if ac.Region == "" {
+		ac.Region = bucketRegion(ctx, client, c)
+	}
+	c.Region = ac.Region
+
+	s := &Store{transport: transport, cfg: c}
+	s.client = s3.NewFromConfig(ac, func(o *s3.Options) {
+		o.HTTPClient = client
+		if c.Endpoint != "" {
+			o.BaseEndpoint = aws.String(c.Endpoint)
+		}
+		o.UsePathStyle = !c.amazon()
+		if c.PathStyle != nil {
+			o.UsePathStyle = *c.PathStyle
+		}
+		// Checksums are ours: one algorithm, in a header, computed once. The
+		// SDK's own would go into trailers, which many stores refuse.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.DisableLogOutputChecksumValidationSkipped = true
+		// Waiting for "100 Continue" would cost one round trip per part.
+		o.ContinueHeaderThresholdBytes = -1
+	})
+	algorithm := c.Checksum
+	if algorithm == ChecksumAuto {
+		algorithm = ChecksumCRC32C
+	}
+	s.algorithm.Store(&algorithm)
+	s.facts.Store(&facts{})
+	if c.amazon() {
+		s.facts.Store(&amazonFacts)
+		s.listsAlgorithm.Store(true)
+	}
+	return s, nil
+}
+
+// newRetryer is the SDK's standard one without its quota: that is shared by all
+// requests of a client, so that a throttled burst of parts would exhaust it and
+// fail a write which one more try would have saved.
+func newRetryer(r objstore.Retry) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.RateLimiter = ratelimit.None
+		if r.Attempts > 0 {
+			o.MaxAttempts = r.Attempts
+		}
+		if r.MaxDelay > 0 {
+			o.MaxBackoff = r.MaxDelay
+			o.Backoff = retry.NewExponentialJitterBackoff(r.MaxDelay)
+		}
+	})
+}
+
+// bucketRegion asks Amazon where a bucket lives; the answer needs no
+// credentials. Where there is no answer the SDK's first region serves: the
+// first real request then says what is wrong.
+func bucketRegion(ctx context.Context, client *http.Client, c Config) string {
+	const fallback = "us-east-1"
+	if !c.amazon() {
+		return fallback
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://s3.amazonaws.com/"+c.Bucket, nil)
+	if err != nil {
+		return fallback
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fallback
+	}
+	resp.Body.Close()
+	if region := resp.Header.Get("x-amz-bucket-region"); region != "" {
+		return region
+	}
+	return fallback
+}
+
+// Close drops the idle connections.
+func (s *Store) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// checkKey refuses the keys that S3 cannot hold: a key is 1 to 1024 bytes of
+// UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+func checkKey(op, key string) error {
+	switch {
+	case key == "", len(key) > 1024, !utf8.ValidString(key), strings.ContainsRune(key, 0):
+		return &objstore.Error{Op: op, Key: key, Kind: objstore.ErrUnsupported, Err: errKey}
+	}
+	return nil
+}
+
+var errKey = fmt.Errorf("S3 holds keys of 1 to 1024 bytes of UTF-8 only")

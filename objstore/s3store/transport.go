@@ -1,0 +1,84 @@
+package s3store
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// idlePerHost is how many connections are kept open for the next request: as
+// many as parts and ranged reads may be under way at once.
+const idlePerHost = 64
+
+// transportOptions set up the connections of a store. HTTP/1.1 alone: transfers
+// run beside each other on connections of their own, as S3 caps each of them.
+func transportOptions(c Config) (func(*http.Transport), error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if c.CABundle != "" {
+		pem, err := os.ReadFile(c.CABundle)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA bundle: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the CA bundle %s holds no PEM certificate", c.CABundle)
+		}
+	}
+	dialer := &net.Dialer{
+		Timeout: c.ConnectTimeout,
+		// Finds a peer that has gone while a long answer is awaited.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6},
+	}
+	return func(t *http.Transport) {
+		t.Proxy = http.ProxyFromEnvironment
+		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &idleConn{conn, c.RequestTimeout}, nil
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		t.TLSHandshakeTimeout = c.ConnectTimeout
+		t.ForceAttemptHTTP2 = false
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
+		t.MaxIdleConns = 0
+		t.MaxIdleConnsPerHost = idlePerHost
+		t.MaxConnsPerHost = 0
+		t.IdleConnTimeout = 90 * time.Second
+		t.WriteBufferSize = 128 << 10
+		t.ReadBufferSize = 128 << 10
+		t.DisableCompression = true // an object is its bytes as stored
+	}, nil
+}
+
+// An idleConn breaks off when the network moves no byte for a while, however
+// long the whole transfer takes.
+type idleConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (c *idleConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *idleConn) Write(p []byte) (int, error) {
+	// HTTP reads ahead for the answer while the request is being written: that
+	// read is not late before the last byte has gone.
+	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

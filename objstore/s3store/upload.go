@@ -1,0 +1,250 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// errNoETag is a success without the one thing that it must carry: what became
+// of the request is open.
+var errNoETag = fmt.Errorf("the answer breaks off: %w", io.ErrUnexpectedEOF)
+
+// upload is a multipart upload.
+type upload struct {
+	s         *Store
+	key, id   string
+	opt       objstore.PutOptions
+	algorithm Checksum // of every part
+
+	mu    sync.Mutex
+	parts map[int]part
+	over  bool // committed or aborted
+}
+
+// part is what S3 answered to a part.
+type part struct {
+	etag, crc32c *string
+	size         int64
+}
+
+func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptions) (objstore.Upload, error) {
+	if err := checkKey("upload", key); err != nil {
+		return nil, err
+	}
+	algorithm := *s.algorithm.Load()
+	u, err := s.newUpload(ctx, key, opt, algorithm)
+	if err != nil && s.fallBack(algorithm, err) {
+		u, err = s.newUpload(ctx, key, opt, ChecksumMD5)
+	}
+	if err != nil {
+		return nil, s.classify("upload", key, err)
+	}
+	return u, nil
+}
+
+func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptions, algorithm Checksum) (*upload, error) {
+	in := &s3.CreateMultipartUploadInput{
+		Bucket:       &s.cfg.Bucket,
+		Key:          &key,
+		ContentType:  contentType(opt.ContentType),
+		StorageClass: types.StorageClass(opt.StorageClass),
+		Metadata:     encodeMetadata(opt.Metadata),
+	}
+	if algorithm == ChecksumCRC32C {
+		in.ChecksumAlgorithm = ours
+	}
+	out, err := s.client.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if out.UploadId == nil {
+		return nil, errNoETag
+	}
+	if algorithm == ChecksumCRC32C && out.ChecksumAlgorithm != ours && s.cfg.Checksum == ChecksumAuto {
+		algorithm = ChecksumMD5 // the store took no notice of the other
+	}
+	opt.Metadata = knownMetadata(opt.Metadata)
+	return &upload{s: s, key: key, id: *out.UploadId, opt: opt, algorithm: algorithm, parts: map[int]part{}}, nil
+}
+
+func (u *upload) PutPart(ctx context.Context, n int, body *io.SectionReader) error {
+	if err := u.checkPart(n); err != nil {
+		return err
+	}
+	d, err := digestOf(body, u.algorithm, objstore.Checksums{})
+	if err != nil {
+		return objstore.NewError("part", u.key, objstore.ErrOther, err)
+	}
+	out, err := u.s.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket:         &u.s.cfg.Bucket,
+		Key:            &u.key,
+		UploadId:       &u.id,
+		PartNumber:     aws.Int32(int32(n)),
+		Body:           io.NewSectionReader(body, 0, body.Size()),
+		ContentLength:  aws.Int64(body.Size()),
+		ChecksumCRC32C: d.crc32c,
+		ContentMD5:     d.md5,
+	}, u.s.sending(d)...)
+	if err == nil && out.ETag == nil {
+		err = errNoETag
+	}
+	if err != nil {
+		return u.s.classify("part", u.key, err)
+	}
+	return u.add(n, part{etag: out.ETag, crc32c: d.crc32c, size: body.Size()})
+}
+
+// CopyPart makes part n of a range of another object, inside S3.
+func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Version, r objstore.Range) error {
+	if err := u.checkPart(n); err != nil {
+		return err
+	}
+	if err := checkKey("part", src); err != nil {
+		return err
+	}
+	if r.Len < 0 {
+		o, err := u.s.head(ctx, "part", src, v)
+		if err != nil {
+			return err
+		}
+		r.Len = o.Size - r.Off
+	}
+	if r.Off < 0 || r.Len <= 0 {
+		return &objstore.Error{Op: "part", Key: src, Kind: objstore.ErrRange}
+	}
+	in := &s3.UploadPartCopyInput{
+		Bucket:          &u.s.cfg.Bucket,
+		Key:             &u.key,
+		UploadId:        &u.id,
+		PartNumber:      aws.Int32(int32(n)),
+		CopySource:      u.s.copySource(src),
+		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", r.Off, r.Off+r.Len-1)),
+	}
+	if v != "" {
+		in.CopySourceIfMatch = aws.String(quote(v))
+	}
+	out, err := u.s.client.UploadPartCopy(ctx, in)
+	if err == nil && (out.CopyPartResult == nil || out.CopyPartResult.ETag == nil) {
+		err = errNoETag
+	}
+	if err != nil {
+		return u.s.classify("part", src, err)
+	}
+	return u.add(n, part{etag: out.CopyPartResult.ETag, crc32c: out.CopyPartResult.ChecksumCRC32C, size: r.Len})
+}
+
+func (u *upload) checkPart(n int) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case n < 1 || n > maxParts:
+		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrUnsupported,
+			Err: fmt.Errorf("part %d: parts are counted from 1 to %d", n, maxParts)}
+	case u.over:
+		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
+	}
+	return nil
+}
+
+var errOver = errors.New("the upload is over")
+
+func (u *upload) add(n int, p part) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
+	}
+	u.parts[n] = p
+	return nil
+}
+
+// Commit leaves the upload open when it fails.
+func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) {
+	var none objstore.Object
+	parts, size, err := u.list(last)
+	if err != nil {
+		return none, &objstore.Error{Op: "commit", Key: u.key, Kind: objstore.ErrOther, Err: err}
+	}
+	h, err := u.s.conditions(ctx, "commit", u.key, u.opt.Cond, u.s.facts.Load().condPut)
+	if err != nil {
+		return none, err
+	}
+	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket:          &u.s.cfg.Bucket,
+		Key:             &u.key,
+		UploadId:        &u.id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		IfMatch:         h.ifMatch,
+		IfNoneMatch:     h.ifNoneMatch,
+	})
+	if err == nil && out.ETag == nil {
+		err = errNoETag
+	}
+	if err != nil {
+		if u.opt.Cond.Version != "" && gone(err) {
+			err = objstore.NewError("commit", u.key, objstore.ErrCond, err)
+		}
+		return none, u.s.classify("commit", u.key, err)
+	}
+	u.mu.Lock()
+	u.over = true
+	u.mu.Unlock()
+	o := written(u.key, size, u.opt, version(out.ETag), out.ResultMetadata)
+	o.Checksums = checksums(out.ChecksumCRC32C, nil, nil, out.ChecksumType)
+	return o, nil
+}
+
+// list returns parts 1 to last and the bytes in them.
+func (u *upload) list(last int) ([]types.CompletedPart, int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return nil, 0, errOver
+	}
+	if last < 1 {
+		return nil, 0, errors.New("no parts")
+	}
+	var size int64
+	parts := make([]types.CompletedPart, 0, last)
+	for n := 1; n <= last; n++ {
+		p, ok := u.parts[n]
+		if !ok {
+			return nil, 0, fmt.Errorf("part %d is missing", n)
+		}
+		size += p.size
+		c := types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: p.etag}
+		if u.algorithm == ChecksumCRC32C {
+			c.ChecksumCRC32C = p.crc32c
+		}
+		parts = append(parts, c)
+	}
+	return parts, size, nil
+}
+
+func (u *upload) Abort(ctx context.Context) error {
+	u.mu.Lock()
+	over := u.over
+	u.mu.Unlock()
+	if over {
+		return nil
+	}
+	_, err := u.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &u.s.cfg.Bucket, Key: &u.key, UploadId: &u.id,
+	})
+	if err != nil && newFailure(err).status != 404 {
+		return u.s.classify("abort", u.key, err)
+	}
+	u.mu.Lock()
+	u.over, u.parts = true, nil
+	u.mu.Unlock()
+	return nil
+}
