@@ -27,7 +27,10 @@ func onExit(stop func()) {
 	atExit.stop = append(atExit.stop, stop)
 }
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	posixChild()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	var err error

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"testing"
+
+	"github.com/pailfs/pailfs/integration/servers"
 )
 
 // place is one fresh bucket, or a plain directory, that a case writes into.
@@ -11,6 +13,7 @@ type place struct {
 	env    []string // credentials, for pailfs
 	root   string   // where the bytes are, for plain and file
 	state  string   // the state directory of the mounts
+	bucket *s3Bucket
 }
 
 func newPlace(t testing.TB, kind string) *place {
@@ -21,6 +24,10 @@ func newPlace(t testing.TB, kind string) *place {
 	case "file":
 		dir := tempDir(t)
 		return &place{kind: kind, root: dir, source: "file://" + dir, state: tempDir(t)}
+	case "s3":
+		ep := servers.S3(t)
+		b := &s3Bucket{endpoint: ep, name: servers.Bucket(t, ep)}
+		return &place{kind: kind, bucket: b, source: b.source(ep.URL), env: ep.Env(), state: tempDir(t)}
 	default:
 		t.Fatalf("no place of kind %q", kind)
 		return nil
@@ -44,6 +51,6 @@ func onTargets(t *testing.T, f func(t *testing.T, p *place), kinds ...string) {
 
 // allTargets are the kinds that program cases run on; mountTargets need pailfs.
 var (
-	allTargets   = []string{"plain", "file"}
-	mountTargets = []string{"file"}
+	allTargets   = []string{"plain", "file", "s3"}
+	mountTargets = []string{"file", "s3"}
 )

@@ -44,7 +44,8 @@ func (c program) run(t *testing.T, p *place) {
 	second := p.mount(t, c.flags...)
 	s.dir = second.dir
 	sameTree(t, "through a second mount", written, s.tree(t))
+	p.audit(t, written)
 	s.run(t, c.check)
 	second.umount(t)
-	p.audit(t, written)
+	p.leftovers(t)
 }
