@@ -168,7 +168,7 @@ func startS3() (Endpoint, *process, func(), error) {
 		// Only our own server knows this path.
 		health := "/" + strings.ToLower(rand.Text())
 		cmd := exec.Command(program, "--port", addr, "--region", ep.Region, "--keep-alive", "--quiet",
-			"--health", health, "posix", buckets)
+			"--health", health, "posix", "--disableotmp", buckets)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+ep.AccessKey, "ROOT_SECRET_KEY="+ep.SecretKey)
 		p, err := startProcess(cmd, filepath.Join(dir, "output"))
 		if err != nil {

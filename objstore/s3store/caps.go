@@ -42,6 +42,11 @@ func (a answer) String() string {
 // facts are what is known of an endpoint. They do not change once stored.
 type facts struct {
 	condPut, condCopy, condDelete answer
+
+	// deletesNothing: a Delete of a version succeeds where no object is.
+	deletesNothing bool
+	// paths: keys are cleaned like the paths of files ("a//b" is "a/b").
+	paths bool
 }
 
 // Amazon S3 honours conditions on Put and Complete (since 2024), and on Copy
@@ -60,7 +65,7 @@ func (s *Store) Caps() objstore.Caps {
 		// Directory buckets list in no order (ListObjectsV2 in the API reference).
 		SortedList: !strings.HasSuffix(s.cfg.Bucket, "--x-s3"),
 		CondPut:    f.condPut == honoured,
-		CondCopy:   f.condCopy == honoured,
+		CondCopy:   f.condCopy == honoured || f.condPut == honoured, // see Copy
 		CondDelete: f.condDelete == honoured,
 	}
 	if s.cfg.amazon() {

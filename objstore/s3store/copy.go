@@ -2,7 +2,9 @@ package s3store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -18,10 +20,10 @@ import (
 // and its like if they were not sent again.
 func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOptions) (objstore.Object, error) {
 	var none objstore.Object
-	if err := checkKey("copy", dst); err != nil {
+	if err := s.checkKey("copy", dst); err != nil {
 		return none, err
 	}
-	if err := checkKey("copy", src); err != nil {
+	if err := s.checkKey("copy", src); err != nil {
 		return none, err
 	}
 	from, err := s.headOutput(ctx, "copy", src, opt.Src)
@@ -32,7 +34,11 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 		return none, &objstore.Error{Op: "copy", Key: src, Kind: objstore.ErrUnsupported,
 			Err: fmt.Errorf("%d bytes are more than S3 copies at once", size)}
 	}
-	h, err := s.conditions(ctx, "copy", dst, opt.Dst, s.facts.Load().condCopy)
+	f := s.facts.Load()
+	if !opt.Dst.IsZero() && f.condCopy != honoured && f.condPut == honoured {
+		return s.copyAsUpload(ctx, dst, src, from, opt)
+	}
+	h, err := s.conditions(ctx, "copy", dst, opt.Dst, f.condCopy)
 	if err != nil {
 		return none, err
 	}
@@ -88,6 +94,43 @@ func (s *Store) copy(ctx context.Context, dst, src string, from *s3.HeadObjectOu
 	o.ModTime = aws.ToTime(out.CopyObjectResult.LastModified)
 	o.Checksums = checksums(out.CopyObjectResult.ChecksumCRC32C, nil, nil, out.CopyObjectResult.ChecksumType)
 	return o, nil
+}
+
+// copyAsUpload copies as an upload of one copied part, at a store that honours
+// the condition on its commit but not on a copy.
+func (s *Store) copyAsUpload(ctx context.Context, dst, src string, from *s3.HeadObjectOutput, opt objstore.CopyOptions) (objstore.Object, error) {
+	o := headObject(src, from)
+	put := objstore.PutOptions{Cond: opt.Dst, ContentType: o.ContentType, StorageClass: o.StorageClass, Metadata: o.Metadata}
+	if opt.Metadata != nil {
+		put.Metadata = opt.Metadata
+	}
+	if o.Size == 0 {
+		return s.Put(ctx, dst, io.NewSectionReader(strings.NewReader(""), 0, 0), put)
+	}
+	u, err := s.newUpload(ctx, dst, put, *s.algorithm.Load(), func(in *s3.CreateMultipartUploadInput) {
+		in.CacheControl = from.CacheControl
+		in.ContentDisposition = from.ContentDisposition
+		in.ContentEncoding = from.ContentEncoding
+		in.ContentLanguage = from.ContentLanguage
+	})
+	if err != nil {
+		return objstore.Object{}, s.classify("copy", dst, err)
+	}
+	err = u.CopyPart(ctx, 1, src, o.Version, objstore.Range{Len: o.Size})
+	var done objstore.Object
+	if err == nil {
+		done, err = u.Commit(ctx, 1)
+	}
+	if err != nil {
+		// An upload that stays behind harms nobody but the bill.
+		if aerr := u.abortAfter(ctx); aerr != nil {
+			s.cfg.Log.Warn("an upload stays behind", "key", dst, "upload", u.id, "err", aerr)
+		}
+		if e := (*objstore.Error)(nil); errors.As(err, &e) {
+			return objstore.Object{}, &objstore.Error{Op: "copy", Key: e.Key, Kind: e.Kind, Err: e.Err}
+		}
+	}
+	return done, err
 }
 
 // copySource is "bucket/key", each byte escaped but those of a plain path.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 )
 
 func (s *Store) Stat(ctx context.Context, key string) (objstore.Object, error) {
-	if err := checkKey("stat", key); err != nil {
+	if err := s.checkKey("stat", key); err != nil {
 		return objstore.Object{}, err
 	}
 	return s.head(ctx, "stat", key, "")
@@ -38,9 +39,23 @@ func (s *Store) headOutput(ctx context.Context, op, key string, v objstore.Versi
 	}
 	out, err := s.client.HeadObject(ctx, in)
 	if err != nil {
+		if newFailure(err).status == http.StatusBadRequest {
+			err = s.explain(ctx, key, err)
+		}
 		return nil, s.classify(op, key, err)
 	}
 	return out, nil
+}
+
+// explain finds the reason of a refused HEAD, whose answer has no body to say
+// it: an expired token, a wrong region and a key too long all look the same.
+func (s *Store) explain(ctx context.Context, key string, head error) error {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.cfg.Bucket, Key: &key, Range: aws.String("bytes=0-0")})
+	if err != nil {
+		return err
+	}
+	out.Body.Close()
+	return head
 }
 
 func headObject(key string, out *s3.HeadObjectOutput) objstore.Object {
@@ -67,7 +82,7 @@ func storageClass(c string) string {
 
 func (s *Store) Get(ctx context.Context, key string, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error) {
 	var none objstore.Object
-	if err := checkKey("get", key); err != nil {
+	if err := s.checkKey("get", key); err != nil {
 		return nil, none, err
 	}
 	if r.Off < 0 {

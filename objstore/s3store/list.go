@@ -49,6 +49,9 @@ func (s *Store) page(out *s3.ListObjectsV2Output) (objstore.ListPage, error) {
 		}
 		return url.QueryUnescape(aws.ToString(k))
 	}
+	if out.EncodingType != types.EncodingTypeUrl {
+		s.listsRaw.Store(true)
+	}
 	known := s.namesAlgorithm(out.Contents)
 	page := objstore.ListPage{Objects: make([]objstore.Object, 0, len(out.Contents))}
 	for _, o := range out.Contents {

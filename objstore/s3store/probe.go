@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,71 +14,108 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-// Probe finds out, with one small object below prefix that it deletes again,
-// which conditions and checksums the endpoint honours. At Amazon that is known,
-// and Probe asks nothing. Call it before the first write; without it conditions
-// are checked by looking first, and Caps promises none.
+// Probe finds out, with a few small objects below prefix that it deletes again,
+// what the endpoint honours: conditions, checksums, odd keys. At Amazon that is
+// known, and Probe asks nothing. Call it before the first write; without it
+// conditions are checked by looking first, and Caps promises none.
 func (s *Store) Probe(ctx context.Context, prefix string) error {
 	if s.cfg.amazon() {
 		return nil
 	}
-	key := prefix + ".pailfs/probe-" + rand.Text()
-	content := []byte("pailfs was here for a moment\n")
-	body := io.NewSectionReader(bytes.NewReader(content), 0, int64(len(content)))
-
-	// The Put also settles the checksum, for the store and for all that follows.
-	o, err := s.Put(ctx, key, body, objstore.PutOptions{})
-	if err != nil {
+	p := probe{s: s, prefix: prefix + ".pailfs/probe-" + rand.Text()}
+	p.key, p.odd = p.prefix+"a", p.prefix+"b/./c"
+	defer p.clean(ctx)
+	if err := p.ask(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if err := s.Delete(ctx, key, objstore.Cond{}); err != nil {
-			s.cfg.Log.Warn("a probe object stays behind", "key", key, "err", err)
-		}
-	}()
+	if p.absent == refused || p.match == refused {
+		p.condPut = refused
+	} else {
+		p.condPut = min(p.absent, p.match)
+	}
+	f := p.facts
+	s.facts.Store(&f)
+	s.cfg.Log.Debug("probed the store", "bucket", s.cfg.Bucket, "put", f.condPut, "copy", f.condCopy, "delete", f.condDelete,
+		"paths", f.paths, "checksum", *s.algorithm.Load(), "listed", s.listsAlgorithm.Load())
+	return nil
+}
+
+// A probe is what Probe asks and learns.
+type probe struct {
+	s                *Store
+	prefix, key, odd string // of the objects; odd is a key that a file system would clean
+
+	facts
+	absent, match answer // of Put
+}
+
+var probeContent = []byte("pailfs was here for a moment\n")
+
+func (p *probe) ask(ctx context.Context) error {
+	s := p.s
+	body := io.NewSectionReader(bytes.NewReader(probeContent), 0, int64(len(probeContent)))
+	// The first Put also settles the checksum, for the store and all that follows.
+	if _, err := s.Put(ctx, p.key, body, objstore.PutOptions{}); err != nil {
+		return err
+	}
+	algorithm := *s.algorithm.Load()
 
 	// Each of these must fail at an endpoint that honours its condition.
-	var absent, match, copied, deleted answer
-	wrong := objstore.Version("00000000000000000000000000000000")
+	absent := condHeaders(objstore.Cond{Absent: true})
+	other := condHeaders(objstore.Cond{Version: "00000000000000000000000000000000"})
 	var g errgroup.Group
 	g.Go(func() error {
-		_, err := s.put(ctx, key, body, objstore.PutOptions{}, condHeaders(objstore.Cond{Absent: true}), *s.algorithm.Load())
-		return s.judge(&absent, "put", key, err)
+		_, err := s.put(ctx, p.key, body, objstore.PutOptions{}, absent, algorithm)
+		return s.judge(&p.absent, "put", p.key, err)
 	})
 	g.Go(func() error {
-		_, err := s.put(ctx, key, body, objstore.PutOptions{}, condHeaders(objstore.Cond{Version: wrong}), *s.algorithm.Load())
-		return s.judge(&match, "put", key, err)
+		_, err := s.put(ctx, p.key, body, objstore.PutOptions{}, other, algorithm)
+		return s.judge(&p.match, "put", p.key, err)
 	})
 	g.Go(func() error {
-		from, err := s.headOutput(ctx, "copy", key, "")
+		from, err := s.headOutput(ctx, "copy", p.key, "")
 		if err != nil {
 			return err
 		}
-		_, err = s.copy(ctx, key, key, from, map[string]string{}, condHeaders(objstore.Cond{Absent: true}))
-		return s.judge(&copied, "copy", key, err)
+		_, err = s.copy(ctx, p.key, p.key, from, map[string]string{}, absent)
+		return s.judge(&p.condCopy, "copy", p.key, err)
 	})
 	g.Go(func() error {
-		_, err := s.List(ctx, objstore.ListRequest{Prefix: key}) // shows whether listings name the algorithm
-		return err
+		p.deletesNothing = s.delete(ctx, p.prefix+"n", other) == nil
+		return nil
+	})
+	g.Go(func() error {
+		_, err := s.put(ctx, p.odd, body, objstore.PutOptions{}, headers{}, algorithm)
+		p.paths = err != nil // refused, or not shown below
+		return nil
 	})
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	err = s.judge(&deleted, "delete", key, s.delete(ctx, key, condHeaders(objstore.Cond{Version: wrong})))
+	// The listing shows the odd key as the store took it, and whether listings
+	// name the checksum algorithm.
+	page, err := s.List(ctx, objstore.ListRequest{Prefix: p.prefix})
 	if err != nil {
 		return err
 	}
-	f := &facts{condPut: min(absent, match), condCopy: copied, condDelete: deleted}
-	if absent == refused || match == refused {
-		f.condPut = refused
+	p.paths = p.paths || !slices.ContainsFunc(page.Objects, func(o objstore.Object) bool { return o.Key == p.odd })
+	return s.judge(&p.condDelete, "delete", p.key, s.delete(ctx, p.key, other))
+}
+
+// clean deletes what the probe wrote, also if it was cancelled.
+func (p *probe) clean(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	var g errgroup.Group
+	for _, key := range []string{p.key, p.odd} {
+		g.Go(func() error {
+			if err := p.s.delete(ctx, key, headers{}); err != nil {
+				p.s.cfg.Log.Warn("a probe object may stay behind", "key", key, "err", p.s.classify("delete", key, err))
+			}
+			return nil
+		})
 	}
-	s.facts.Store(f)
-	s.cfg.Log.Debug("probed the store", "bucket", s.cfg.Bucket, "version", o.Version,
-		"put", f.condPut.String(), "copy", f.condCopy.String(), "delete", f.condDelete.String(),
-		"checksum", string(*s.algorithm.Load()), "listed", s.listsAlgorithm.Load())
-	return nil
+	_ = g.Wait() // each delete has logged its own error
 }
 
 // judge reads the answer to a request whose condition does not hold. A success

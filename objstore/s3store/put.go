@@ -22,7 +22,7 @@ const defaultType = "application/octet-stream"
 
 func (s *Store) Put(ctx context.Context, key string, body *io.SectionReader, opt objstore.PutOptions) (objstore.Object, error) {
 	var none objstore.Object
-	if err := checkKey("put", key); err != nil {
+	if err := s.checkKey("put", key); err != nil {
 		return none, err
 	}
 	h, err := s.conditions(ctx, "put", key, opt.Cond, s.facts.Load().condPut)
@@ -113,13 +113,20 @@ func answered(meta middleware.Metadata) time.Time {
 }
 
 func (s *Store) Delete(ctx context.Context, key string, cond objstore.Cond) error {
-	if err := checkKey("delete", key); err != nil {
+	if err := s.checkKey("delete", key); err != nil {
 		return err
 	}
 	if cond.Absent { // nothing to delete, or not to be deleted
 		return s.checkCond(ctx, "delete", key, cond)
 	}
-	h, err := s.conditions(ctx, "delete", key, cond, s.facts.Load().condDelete)
+	f := s.facts.Load()
+	if f.deletesNothing && cond.Version != "" && f.condDelete == honoured {
+		// The header still decides if somebody else writes meanwhile.
+		if err := s.checkCond(ctx, "delete", key, cond); err != nil {
+			return err
+		}
+	}
+	h, err := s.conditions(ctx, "delete", key, cond, f.condDelete)
 	if err != nil {
 		return err
 	}

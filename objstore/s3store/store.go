@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
@@ -32,6 +30,10 @@ type Store struct {
 	// listsAlgorithm is set once a listing was seen to name the checksum
 	// algorithm of an object that carries ours.
 	listsAlgorithm atomic.Bool
+
+	// listsRaw is set once a listing came without the URL encoding it was asked
+	// for: then it cannot show keys that XML cannot hold.
+	listsRaw atomic.Bool
 }
 
 var (
@@ -182,15 +184,3 @@ func (s *Store) Close() error {
 	s.transport.CloseIdleConnections()
 	return nil
 }
-
-// checkKey refuses the keys that S3 cannot hold: a key is 1 to 1024 bytes of
-// UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
-func checkKey(op, key string) error {
-	switch {
-	case key == "", len(key) > 1024, !utf8.ValidString(key), strings.ContainsRune(key, 0):
-		return &objstore.Error{Op: op, Key: key, Kind: objstore.ErrUnsupported, Err: errKey}
-	}
-	return nil
-}
-
-var errKey = fmt.Errorf("S3 holds keys of 1 to 1024 bytes of UTF-8 only")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -37,7 +38,7 @@ type part struct {
 }
 
 func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptions) (objstore.Upload, error) {
-	if err := checkKey("upload", key); err != nil {
+	if err := s.checkKey("upload", key); err != nil {
 		return nil, err
 	}
 	algorithm := *s.algorithm.Load()
@@ -51,7 +52,7 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	return u, nil
 }
 
-func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptions, algorithm Checksum) (*upload, error) {
+func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptions, algorithm Checksum, more ...func(*s3.CreateMultipartUploadInput)) (*upload, error) {
 	in := &s3.CreateMultipartUploadInput{
 		Bucket:       &s.cfg.Bucket,
 		Key:          &key,
@@ -61,6 +62,9 @@ func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptio
 	}
 	if algorithm == ChecksumCRC32C {
 		in.ChecksumAlgorithm = ours
+	}
+	for _, f := range more {
+		f(in)
 	}
 	out, err := s.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
@@ -108,7 +112,7 @@ func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Ver
 	if err := u.checkPart(n); err != nil {
 		return err
 	}
-	if err := checkKey("part", src); err != nil {
+	if err := u.s.checkKey("part", src); err != nil {
 		return err
 	}
 	if r.Len < 0 {
@@ -247,4 +251,11 @@ func (u *upload) Abort(ctx context.Context) error {
 	u.over, u.parts = true, nil
 	u.mu.Unlock()
 	return nil
+}
+
+// abortAfter aborts although ctx may be over.
+func (u *upload) abortAfter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return u.Abort(ctx)
 }
