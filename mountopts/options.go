@@ -86,7 +86,7 @@ func New() *Options {
 		AttrTTL:            time.Second,
 		Writeback:          true,
 		Size:               1 << 50,
-		Timeout:            2 * time.Minute,
+		Timeout:            5 * time.Minute,
 		ConnectTimeout:     10 * time.Second,
 		DrainTimeout:       5 * time.Minute,
 		StateDir:           defaultStateDir(os.Getuid(), os.Getenv),

@@ -36,7 +36,7 @@ func (o *Options) table() []row {
 
 		{"memory", "", (*sizeValue)(&o.Memory), "memory for data on its way; who needs more waits"},
 		{"max-window", "", (*sizeValue)(&o.MaxWindow), "largest read-ahead of one file"},
-		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one file"},
+		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one transfer"},
 
 		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},
 		{"hard-links", "", &choiceValue{&o.HardLinks, []string{"", "copy"}}, "`copy` makes link(2) a copy inside the provider; otherwise it fails with EPERM"},
@@ -45,7 +45,7 @@ func (o *Options) table() []row {
 		{"writeback", "", (*boolValue)(&o.Writeback), "let the kernel gather small writes"},
 		{"size", "", (*sizeValue)(&o.Size), "size that df shows"},
 
-		{"timeout", "", (*durationValue)(&o.Timeout), "longest wait for one request"},
+		{"timeout", "", (*durationValue)(&o.Timeout), "longest wait for requests that no program waits for"},
 		{"connect-timeout", "", (*durationValue)(&o.ConnectTimeout), "longest wait for the first answer when mounting"},
 		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},
 

@@ -42,7 +42,7 @@ type Unsaved struct {
 func (u Unsaved) String() string {
 	s := fmt.Sprintf("%q (%d bytes) is not saved: %s", u.Key, u.Size, u.Err)
 	if u.Kept != "" {
-		return s + "; its bytes are kept in " + u.Kept
+		return s + "; its bytes are kept under " + u.Kept
 	}
 	return s
 }
