@@ -1,0 +1,234 @@
+package fs
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/faultstore"
+	"github.com/pailfs/pailfs/objstore/memstore"
+)
+
+// counting mounts a store of which the calls are counted.
+func counting(t *testing.T, opt Options) (*mounted, *faultstore.Faults) {
+	store, faults := faultstore.Wrap(memstore.New(memstore.Options{}))
+	opt.Store = store
+	m := mountStore(t, opt)
+	faults.Reset()
+	return m, faults
+}
+
+func TestBasics(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`echo hello > f; cat f; ls -la; stat f`)
+	m.wantObject("f", "hello\n")
+	m.sh(`mkdir d; cp f d/g; cmp f d/g; mv d/g d/h; ls d; rm f; rmdir d 2>/dev/null && exit 1 || true`)
+	m.wantKeys("d/", "d/h")
+	m.sh(`mv d e; cat e/h; [ ! -e d ]; rm -r e; [ -z "$(ls)" ]`)
+	m.wantKeys()
+}
+
+func TestObjectsOfOthers(t *testing.T) {
+	m := mountStore(t, Options{UID: 7, GID: 8, FileMode: 0640, DirMode: 0750})
+	for _, key := range []string{"a", "dir/sub/f", "dir/a-b", "dir/a", "dir/a/x", "dir//odd", "dir/../up", "dir/."} {
+		m.put(key, key, nil)
+	}
+	if got, want := m.sh(`ls -A; ls -A dir; stat -c '%a %u %g %F' a dir`),
+		"a\ndir\na\na-b\nsub\n640 7 8 regular file\n750 7 8 directory\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := m.sh(`[ -d dir/a ]; cat dir/a/x dir/sub/f`); got != "dir/a/xdir/sub/f" {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(m.log.String(), "cannot be paths") {
+		t.Error("nothing is logged of the hidden keys")
+	}
+}
+
+func TestAttributesAreMetadata(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`echo x > f; chmod 640 f; chown 33:34 f; touch -d '2001-02-03 04:05:06.789 UTC' f; ln -s "to no where" l; mkdir -m 2711 d`)
+	obj, err := m.store.Stat(t.Context(), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"mode": "33184", "uid": "33", "gid": "34", "mtime": "981173106.789000000"} {
+		if obj.Metadata[name] != want {
+			t.Errorf("%s = %q, want %q", name, obj.Metadata[name], want)
+		}
+	}
+	other := mountStore(t, Options{Store: m.store})
+	if got, want := other.sh(`stat -c '%a %u %g %Y %F' f; readlink l; stat -c '%a %F' d`),
+		"640 33 34 981173106 regular file\nto no where\n2711 directory\n"; got != want {
+		t.Errorf("another mount shows %q, want %q", got, want)
+	}
+}
+
+func TestManyFilesCostOneRequestEach(t *testing.T) {
+	m, faults := counting(t, Options{AttrTTL: time.Minute})
+	m.sh(`mkdir d`)
+	faults.Reset()
+	m.sh(`cat > /tmp/x.$$ <<'E'
+import sys
+for i in range(100):
+    with open(f"d/f{i}", "wb") as f:
+        f.write(b"x" * 10240)
+E
+python3 /tmp/x.$$; rm /tmp/x.$$`)
+	if n := len(faults.Calls()); n > 120 {
+		t.Errorf("100 files cost %d requests: %v", n, faults.Calls())
+	}
+	if n := faults.Count(faultstore.Put, "d/*"); n != 100 {
+		t.Errorf("%d puts", n)
+	}
+}
+
+func TestRedirectionIsOnePut(t *testing.T) {
+	m, faults := counting(t, Options{})
+	for _, script := range []string{`echo x > f`, `(printf x; echo) > f`, `dd if=/dev/zero of=f bs=4k count=3 2>/dev/null`, `: > f`, `touch g`} {
+		faults.Reset()
+		m.sh(script)
+		if n := faults.Count(faultstore.Put, ""); n != 1 {
+			t.Errorf("%s: %d puts", script, n)
+		}
+	}
+}
+
+func TestMidLifeFlushesCommitWholeObjects(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`exec 5> f; echo a >&5; bash -c 'echo b >&5'; bash -c 'echo c >&5'`)
+	m.wantObject("f", "a\nb\nc\n")
+}
+
+func TestListingNeedsNoStat(t *testing.T) {
+	m, faults := counting(t, Options{AttrTTL: time.Minute})
+	for _, k := range "abcdefghij" {
+		m.put("dir/"+string(k), "x", nil)
+	}
+	m.sh(`ls -l dir`)
+	faults.Reset()
+	m.sh(`ls -l dir; ls -l dir/a dir/b; [ ! -e dir/nothing ]`)
+	if n := len(faults.Calls()); n != 0 {
+		t.Errorf("a known directory cost %v", faults.Calls())
+	}
+}
+
+func TestRemoteChangeIsSeen(t *testing.T) {
+	m := mountStore(t, Options{AttrTTL: 10 * time.Millisecond})
+	m.put("f", "old", nil)
+	m.sh(`[ "$(cat f)" = old ]`)
+	m.put("f", "newer", nil)
+	m.sh(`sleep 0.05; [ "$(cat f)" = newer ]; [ "$(stat -c %s f)" = 5 ]`)
+	if err := m.store.Delete(t.Context(), "f", objstore.Cond{}); err != nil {
+		t.Fatal(err)
+	}
+	m.sh(`sleep 0.05; [ ! -e f ]; [ -z "$(ls)" ]`)
+}
+
+func TestLoserKeepsItsBytes(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.put("f", "old", nil)
+	script := `python3 -c '
+import os
+fd = os.open("f", os.O_WRONLY | os.O_TRUNC)
+os.write(fd, b"mine")
+open("` + m.fifo() + `").read()
+os.fsync(fd)' 2>&1`
+	type result struct {
+		out string
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		out, err := m.try(script)
+		done <- result{out, err}
+	}()
+	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), " 4 ") })
+	m.put("f", "theirs", nil)
+	m.release()
+	if r := <-done; r.err == nil || !strings.Contains(r.out, "Stale file handle") {
+		t.Errorf("the loser of a race was not told: %v %s", r.err, r.out)
+	}
+	m.wantObject("f", "theirs")
+	kept := ""
+	for _, k := range m.keys() {
+		if strings.HasPrefix(k, "f.conflict-") {
+			kept = k
+		}
+	}
+	if kept == "" {
+		t.Fatalf("no conflict copy: %q", m.keys())
+	}
+	m.wantObject(kept, "mine")
+	m.waitFor(func() bool { out, _ := m.try(`cat f`); return out == "theirs" })
+}
+
+func TestUnlinkedFileStaysReadable(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`echo content > f; exec 5< f; rm f; [ ! -e f ]; cat <&5; echo new > f; cat f`)
+	m.wantObject("f", "new\n")
+	m.waitFor(func() bool { return len(m.keys()) == 1 })
+	m.sh(`exec 5<> f; rm f; echo more >&5; cat /proc/self/fd/5 > /dev/null || true`)
+	m.waitFor(func() bool { return len(m.keys()) == 0 })
+}
+
+func TestFailedWriterKeepsTheOldObject(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`echo good > f`)
+	m.try(`bash -c 'echo bad; exit 3' > f`)
+	m.waitFor(func() bool { _, ok := m.object("f.partial"); return ok })
+	m.wantObject("f", "good\n")
+	m.wantObject("f.partial", "bad\n")
+	m.waitFor(func() bool { out, _ := m.try(`cat f`); return out == "good\n" })
+	m.sh(`rm f.partial; (echo a; false; echo b) > f || true`)
+	m.try(`bash -c 'echo killed; kill -9 $$' > f`)
+	m.waitFor(func() bool { got, _ := m.object("f.partial"); return got == "killed\n" })
+}
+
+func TestRenameOfAnOpenDirectory(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`mkdir -p a/b; echo old > a/b/f; exec 5>> a/b/f; exec 6> a/b/new; echo x >&5; mv a z; echo y >&5; echo n >&6; exec 5>&- 6>&-
+		cat z/b/f; [ ! -e a ]`)
+	m.wantKeys("z/", "z/b/", "z/b/f", "z/b/new")
+	m.wantObject("z/b/f", "old\nx\ny\n")
+	m.wantObject("z/b/new", "n\n")
+}
+
+func TestServerSideCopy(t *testing.T) {
+	m, faults := counting(t, Options{})
+	m.sh(`head -c 3000000 /dev/urandom > f`)
+	faults.Reset()
+	m.sh(`cp f g; cmp f g; cp --reflink=never f h; cmp f h`)
+	if faults.Count(faultstore.Copy, "g") != 1 || faults.Count(faultstore.Put, "g") != 0 {
+		t.Errorf("cp was not a copy inside the store: %v", faults.Calls())
+	}
+}
+
+func TestLastEntryDoesNotTakeTheDirectoryAlong(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.put("implicit/f", "x", nil)
+	m.sh(`rm implicit/f; [ -d implicit ]; rmdir implicit`)
+	m.wantKeys()
+}
+
+func TestXattrs(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`echo x > f; setfattr -n user.note -v hello f; [ "$(getfattr --only-values -n user.note f)" = hello ]
+		[ "$(getfattr --only-values -n user.pailfs.key f)" = f ]; [ "$(getfattr --only-values -n user.pailfs.state f)" = committed ]
+		getfattr -n user.none f 2>/dev/null && exit 1 || true; setfattr -x user.note f; [ -z "$(getfattr -d f)" ]`)
+}
+
+func TestReadOnly(t *testing.T) {
+	m := mountStore(t, Options{ReadOnly: true})
+	m.put("f", "x", nil)
+	m.sh(`cat f; for c in 'echo y > f' 'rm f' 'touch g' 'mkdir d' 'chmod 600 f' 'mv f g'; do bash -c "$c" 2>/dev/null && exit 1 || true; done`)
+	m.wantKeys("f")
+}
+
+func TestSparseAndTruncated(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`truncate -s 1M f; [ $(stat -c %s f) = 1048576 ]; truncate -s 3 f; printf abcdef > g; truncate -s 3 g; truncate -s 5 g`)
+	m.wantObject("f", "\x00\x00\x00")
+	m.wantObject("g", "abc\x00\x00")
+}

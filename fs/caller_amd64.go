@@ -1,0 +1,6 @@
+package fs
+
+const (
+	sysExecve   = 59
+	sysExecveat = 322
+)

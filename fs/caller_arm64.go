@@ -1,0 +1,6 @@
+package fs
+
+const (
+	sysExecve   = 221
+	sysExecveat = 281
+)

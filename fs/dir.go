@@ -1,0 +1,414 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/pailfs/pailfs/fs/keypath"
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// dirPatience is how much longer than the attributes of a file those of a
+// directory are believed.
+const dirPatience = 10
+
+// dir is a directory: a marker, or just the keys below its prefix.
+type dir struct {
+	gofs.Inode
+	m     *mount
+	place place // guarded by m.tree.mu
+
+	mu      sync.Mutex
+	attr    attr
+	marker  markerState
+	checked time.Time        // when attr and marker were last asked for
+	local   map[string]*file // files that have what the store has not
+
+	known     *listing // what the store had at known.at
+	seq       int64    // of our last change
+	changes   []change // since the oldest listing under way began
+	listings  int      // under way
+	loading   *loading
+	misses    int // lookups that were answered one by one
+	missesAt  time.Time
+	hugeUntil time.Time // too large to remember
+}
+
+type markerState int
+
+const (
+	markerUnknown markerState = iota
+	markerAbsent
+	markerPresent
+)
+
+var (
+	_ gofs.NodeLookuper       = (*dir)(nil)
+	_ gofs.NodeGetattrer      = (*dir)(nil)
+	_ gofs.NodeSetattrer      = (*dir)(nil)
+	_ gofs.NodeMkdirer        = (*dir)(nil)
+	_ gofs.NodeRmdirer        = (*dir)(nil)
+	_ gofs.NodeCreater        = (*dir)(nil)
+	_ gofs.NodeMknoder        = (*dir)(nil)
+	_ gofs.NodeSymlinker      = (*dir)(nil)
+	_ gofs.NodeLinker         = (*dir)(nil)
+	_ gofs.NodeUnlinker       = (*dir)(nil)
+	_ gofs.NodeRenamer        = (*dir)(nil)
+	_ gofs.NodeOpendirHandler = (*dir)(nil)
+	_ gofs.NodeStatfser       = (*dir)(nil)
+	_ gofs.NodeFsyncer        = (*dir)(nil)
+	_ gofs.NodeGetxattrer     = (*dir)(nil)
+	_ gofs.NodeSetxattrer     = (*dir)(nil)
+	_ gofs.NodeListxattrer    = (*dir)(nil)
+	_ gofs.NodeRemovexattrer  = (*dir)(nil)
+	_ gofs.NodeOnForgetter    = (*dir)(nil)
+)
+
+func (m *mount) newDir(parent *dir, name string) *dir {
+	d := &dir{m: m, local: map[string]*file{}}
+	d.place = place{parent: parent, name: name}
+	d.attr = m.implicitDir()
+	return d
+}
+
+// implicitDir are the attributes of a directory without a marker.
+func (m *mount) implicitDir() attr {
+	return attr{mode: m.opt.DirMode | syscall.S_IFDIR, uid: m.opt.UID, gid: m.opt.GID, mtime: m.started, ctime: m.started}
+}
+
+// markerKey is the key of the object that holds the attributes of the
+// directory with this prefix. The root has no key of its own.
+func markerKey(prefix string) string {
+	if prefix == "" {
+		return keypath.Private + "/root"
+	}
+	return prefix
+}
+
+func (d *dir) OnForget() {
+	d.m.inos.free(d.StableAttr().Ino)
+}
+
+// Lookup finds a name: first what this mount knows, then the store.
+func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	if len(name) > keypath.MaxName {
+		return nil, syscall.ENAMETOOLONG
+	}
+	if n := d.believed(name, out); n != nil {
+		return n, 0
+	}
+	ctx, cancel := killable(ctx)
+	defer cancel()
+	prefix, release, err := d.m.tree.leaseIn(ctx, d)
+	if err != nil {
+		return nil, errno(err)
+	}
+	defer release()
+	if !keypath.Shown(prefix, name) {
+		return nil, syscall.ENOENT
+	}
+	e, err := d.find(ctx, prefix, name)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return d.nodeOf(ctx, prefix, e, out)
+}
+
+// believed gives the node of a name where nothing need be asked: a file with
+// changes of its own, or a node whose attributes are fresh.
+func (d *dir) believed(name string, out *fuse.EntryOut) *gofs.Inode {
+	d.mu.Lock()
+	f := d.local[name]
+	d.mu.Unlock()
+	if f != nil {
+		f.entryOut(out)
+		return f.EmbeddedInode()
+	}
+	child := d.GetChild(name)
+	if child == nil {
+		return nil
+	}
+	switch n := child.Operations().(type) {
+	case *file:
+		if n.isFresh() {
+			n.entryOut(out)
+			return child
+		}
+	case *dir:
+		if n.isFresh() {
+			n.entryOut(out)
+			return child
+		}
+	}
+	return nil
+}
+
+func (d *dir) isFresh() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.checked) < dirPatience*d.m.opt.AttrTTL
+}
+
+func (d *dir) entryOut(out *fuse.EntryOut) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attr.fill(&out.Attr)
+}
+
+// find asks the store what is under a name. One by one at first; a second miss
+// within a moment reads the whole directory, so that a program that creates
+// many files asks once for all of them.
+func (d *dir) find(ctx context.Context, prefix, name string) (entry, error) {
+	e, found, known := d.lookIn(name)
+	if !known && d.manyMisses() {
+		if err := d.load(ctx); err != nil {
+			return entry{}, err
+		}
+		e, found, known = d.lookIn(name)
+	}
+	if known {
+		if !found {
+			return entry{}, syscall.ENOENT
+		}
+		return e, nil
+	}
+	return d.m.findOne(ctx, prefix, name)
+}
+
+func (d *dir) manyMisses() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if now.Before(d.hugeUntil) {
+		return false
+	}
+	if now.Sub(d.missesAt) > 10*d.m.opt.AttrTTL {
+		d.misses = 0
+	}
+	d.misses++
+	d.missesAt = now
+	return d.misses > 1
+}
+
+// findOne asks for one name alone: as an object and as a prefix, both at once.
+func (m *mount) findOne(ctx context.Context, prefix, name string) (entry, error) {
+	type listed struct {
+		page objstore.ListPage
+		err  error
+	}
+	dirs := make(chan listed, 1)
+	go func() {
+		page, err := m.store.List(ctx, objstore.ListRequest{Prefix: keypath.Dir(prefix, name), Max: 1})
+		dirs <- listed{page, err}
+	}()
+	asOf := time.Now()
+	obj, err := m.store.Stat(ctx, keypath.File(prefix, name))
+	l := <-dirs
+	if l.err != nil {
+		return entry{}, l.err
+	}
+	if len(l.page.Objects) > 0 || len(l.page.Prefixes) > 0 {
+		return entry{name: name, isDir: true}, nil
+	}
+	if errors.Is(err, objstore.ErrNotFound) || errors.Is(err, objstore.ErrUnsupported) {
+		return entry{}, syscall.ENOENT
+	}
+	return entry{name: name, obj: obj, asOf: asOf}, err
+}
+
+// nodeOf gives the node of an entry: the one there is, if it still is the same
+// thing, else a new one (the kernel believes no new size of a node it knows).
+// The caller holds a lease on d.
+func (d *dir) nodeOf(ctx context.Context, prefix string, e entry, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	child := d.GetChild(e.name)
+	if e.isDir {
+		sub, ok := ops[*dir](child)
+		if !ok || d.m.tree.isUnlinked(&sub.place) {
+			sub = d.m.newDir(d, e.name)
+			d.newInode(ctx, sub, keypath.Dir(prefix, e.name), syscall.S_IFDIR)
+		}
+		if err := sub.loadMarker(ctx, keypath.Dir(prefix, e.name)); err != nil {
+			return nil, errno(err)
+		}
+		sub.entryOut(out)
+		return sub.EmbeddedInode(), 0
+	}
+	if !e.obj.MetadataKnown {
+		e.asOf = time.Now()
+		obj, err := d.m.store.Stat(ctx, e.obj.Key)
+		if errors.Is(err, objstore.ErrNotFound) {
+			return nil, syscall.ENOENT
+		}
+		if err != nil {
+			return nil, errno(err)
+		}
+		e.obj = obj
+	}
+	f, ok := ops[*file](child)
+	if ok && f.adopt(e) {
+		f.entryOut(out)
+		return child, 0
+	}
+	f = d.m.newFile(d, e.name)
+	f.committed, f.obj, f.attr, f.checked = true, e.obj, d.m.decodeAttr(e.obj, syscall.S_IFREG), time.Now()
+	d.newInode(ctx, f, e.obj.Key, f.attr.fileType())
+	f.entryOut(out)
+	return f.EmbeddedInode(), 0
+}
+
+// newInode gives a new node its inode number, made from its key. The generation
+// keeps nodes apart that have the same number one after the other.
+func (d *dir) newInode(ctx context.Context, n gofs.InodeEmbedder, key string, typ uint32) *gofs.Inode {
+	return d.NewInode(ctx, n, gofs.StableAttr{Mode: typ, Ino: d.m.inos.alloc(key), Gen: d.m.serial.Add(1)})
+}
+
+func ops[T gofs.InodeEmbedder](n *gofs.Inode) (T, bool) {
+	var none T
+	if n == nil {
+		return none, false
+	}
+	t, ok := n.Operations().(T)
+	return t, ok
+}
+
+// loadMarker asks for the attributes of the directory, unless they are fresh.
+func (d *dir) loadMarker(ctx context.Context, prefix string) error {
+	if d.isFresh() {
+		return nil
+	}
+	obj, err := d.m.store.Stat(ctx, markerKey(prefix))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case errors.Is(err, objstore.ErrNotFound):
+		d.marker = markerAbsent
+		d.attr = d.m.implicitDir()
+	case err != nil:
+		return err
+	default:
+		d.marker = markerPresent
+		d.attr = d.m.decodeAttr(obj, syscall.S_IFDIR)
+	}
+	d.checked = time.Now()
+	return nil
+}
+
+// sawMarker learns from a listing that the marker is there.
+func (d *dir) sawMarker() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.marker != markerPresent {
+		d.marker = markerPresent
+		d.checked = time.Time{} // its attributes are not known yet
+	}
+}
+
+// putMarker writes the marker with the attributes a.
+func (d *dir) putMarker(ctx context.Context, prefix string, a attr, cond objstore.Cond) error {
+	must, soft := a.encode()
+	for k, v := range soft {
+		must[k] = v
+	}
+	_, err := d.m.store.Put(ctx, markerKey(prefix), emptyBody(), objstore.PutOptions{
+		Cond: cond, Metadata: must, ContentType: "application/x-directory",
+	})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attr, d.marker, d.checked = a, markerPresent, time.Now()
+	return nil
+}
+
+// keep makes sure that the directory does not vanish with its last entry. The
+// caller holds a lease on d.
+func (d *dir) keep(ctx context.Context, prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	d.mu.Lock()
+	state := d.marker
+	d.mu.Unlock()
+	if state == markerPresent {
+		return nil
+	}
+	if err := d.loadMarker(ctx, prefix); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	state, a := d.marker, d.attr
+	d.mu.Unlock()
+	if state == markerPresent {
+		return nil
+	}
+	err := d.putMarker(ctx, prefix, a, objstore.Cond{Absent: true})
+	if errors.Is(err, objstore.ErrCond) {
+		return nil // somebody else made it
+	}
+	return err
+}
+
+func (d *dir) Getattr(ctx context.Context, _ gofs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	if !d.isFresh() && !d.m.tree.isUnlinked(&d.place) {
+		ctx, cancel := killable(ctx)
+		defer cancel()
+		prefix, release, err := d.m.tree.leaseIn(ctx, d)
+		if err != nil {
+			return errno(err)
+		}
+		defer release()
+		if err := d.loadMarker(ctx, prefix); err != nil {
+			return errno(err)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attr.fill(&out.Attr)
+	return 0
+}
+
+func (d *dir) Setattr(ctx context.Context, _ gofs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	err := d.update(ctx, func(a *attr) { a.set(in) })
+	if err != 0 {
+		return err
+	}
+	d.m.stamp(d, out)
+	return d.Getattr(ctx, nil, out)
+}
+
+// update changes the attributes of a directory, which gives it a marker.
+func (d *dir) update(ctx context.Context, change func(*attr)) syscall.Errno {
+	if d.m.opt.ReadOnly {
+		return syscall.EROFS
+	}
+	if d.m.tree.isUnlinked(&d.place) {
+		return 0 // nobody will ever see it
+	}
+	ctx, cancel := killable(ctx)
+	defer cancel()
+	prefix, release, err := d.m.tree.leaseIn(ctx, d)
+	if err != nil {
+		return errno(err)
+	}
+	defer release()
+	if err := d.loadMarker(ctx, prefix); err != nil {
+		return errno(err)
+	}
+	d.mu.Lock()
+	a := d.attr
+	d.mu.Unlock()
+	change(&a)
+	a.ctime = time.Now()
+	return errno(d.putMarker(ctx, prefix, a, objstore.Cond{}))
+}
+
+// Fsync of a directory: names are committed when the call that made them
+// returns, or with their file.
+func (d *dir) Fsync(context.Context, gofs.FileHandle, uint32) syscall.Errno { return 0 }

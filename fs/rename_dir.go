@@ -1,0 +1,197 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pailfs/pailfs/fs/keypath"
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// renameWorkers is how many objects of a renamed directory are copied or
+// removed side by side.
+const renameWorkers = 16
+
+// renameDir moves all that is below a directory: every object is copied, and
+// only when all are there the old ones are removed.
+func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, newName string, flags uint32) error {
+	end, err := d.m.quiesce(ctx, sub)
+	if err != nil {
+		return err
+	}
+	defer end()
+	prefixes, release, err := d.m.tree.lease(ctx, &place{parent: d}, &place{parent: nd})
+	if err != nil {
+		return err
+	}
+	defer release()
+	src, dst := keypath.Dir(prefixes[0], name), keypath.Dir(prefixes[1], newName)
+	if err := d.makeWay(ctx, nd, newName, prefixes[1], dst, flags); err != nil {
+		return err
+	}
+	moved, err := d.m.copyTree(ctx, dst, src)
+	if err != nil {
+		d.m.removeAll(context.WithoutCancel(ctx), moved, func(m movedObject) string { return m.to.Key })
+		return fmt.Errorf("rename %q to %q: %w", src, dst, err)
+	}
+	if err := d.keep(ctx, prefixes[0]); err != nil {
+		return err
+	}
+	if err := d.m.removeAll(ctx, moved, func(m movedObject) string { return m.from }); err != nil {
+		return fmt.Errorf("rename %q to %q: all is copied, but not all of the old is removed: %w", src, dst, err)
+	}
+	d.movedDir(sub, name, nd, newName, moved)
+	return nil
+}
+
+// quiesce commits what is open below a directory and then keeps everything
+// there waiting until end.
+func (m *mount) quiesce(ctx context.Context, sub *dir) (end func(), err error) {
+	for range 100 {
+		files, _ := sub.below()
+		for _, f := range files {
+			if f.mustSettle() {
+				if err := f.commit(ctx); err != nil {
+					return nil, err
+				}
+			}
+		}
+		end, err := m.tree.beginMove(ctx, sub)
+		if err != nil {
+			return nil, err
+		}
+		files, _ = sub.below()
+		settled := true
+		for _, f := range files {
+			settled = settled && !f.mustSettle()
+		}
+		if settled {
+			return end, nil
+		}
+		end()
+	}
+	return nil, syscall.EBUSY // somebody writes all the time
+}
+
+// mustSettle reports whether what is unsaved of a file is bound to its key.
+func (f *file) mustSettle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unsavedLocked() && (f.committed || f.draft != nil && f.draft.Streaming())
+}
+
+// makeWay makes sure that nothing but an empty directory is in the way.
+func (d *dir) makeWay(ctx context.Context, nd *dir, newName, prefix, dst string, flags uint32) error {
+	if nd.fileNamed(newName) != nil {
+		return syscall.ENOTDIR
+	}
+	target, known := ops[*dir](nd.GetChild(newName))
+	if known && target.hasLocal() {
+		return syscall.ENOTEMPTY
+	}
+	empty, err := d.m.isEmpty(ctx, dst)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return syscall.ENOTEMPTY
+	}
+	if known {
+		if flags&renameNoReplace != 0 {
+			return syscall.EEXIST
+		}
+		d.m.tree.unlink(&target.place)
+	}
+	return nil
+}
+
+type movedObject struct {
+	from string
+	to   objstore.Object
+}
+
+// copyTree copies every object below src; what it has copied is given also when
+// it fails.
+func (m *mount) copyTree(ctx context.Context, dst, src string) ([]movedObject, error) {
+	var mu sync.Mutex
+	var moved []movedObject
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(renameWorkers)
+	var listErr error
+	for token, more := "", true; more && ctx.Err() == nil; {
+		page, err := m.store.List(ctx, objstore.ListRequest{Prefix: src, Token: token})
+		if err != nil {
+			listErr = err
+			break
+		}
+		for _, o := range page.Objects {
+			g.Go(func() error {
+				to, err := objstore.CopyObject(ctx, m.store, dst+o.Key[len(src):], o, objstore.CopyOptions{Src: o.Version})
+				if errors.Is(err, objstore.ErrNotFound) {
+					return nil // removed in the meantime
+				}
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				moved = append(moved, movedObject{o.Key, to})
+				return nil
+			})
+		}
+		token, more = page.Next, page.Next != ""
+	}
+	err := g.Wait()
+	if listErr != nil {
+		err = listErr
+	}
+	return moved, err
+}
+
+func (m *mount) removeAll(ctx context.Context, moved []movedObject, key func(movedObject) string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(renameWorkers)
+	for _, o := range moved {
+		g.Go(func() error { return m.store.Delete(ctx, key(o), objstore.Cond{}) })
+	}
+	return g.Wait()
+}
+
+// movedDir puts a directory under its new name in what this mount knows.
+func (d *dir) movedDir(sub *dir, name string, nd *dir, newName string, moved []movedObject) {
+	byOld := make(map[string]objstore.Object, len(moved))
+	for _, o := range moved {
+		byOld[o.from] = o.to
+	}
+	files, dirs := sub.below()
+	for _, f := range files {
+		f.mu.Lock()
+		old, committed, private := f.obj.Key, f.committed, f.private
+		f.mu.Unlock()
+		if !committed || private {
+			continue
+		}
+		if obj, ok := byOld[old]; ok {
+			f.adoptKey(obj)
+		} else {
+			f.mu.Lock()
+			f.checked, f.savedAt = time.Time{}, time.Time{} // it is not there any more
+			f.obj.Version = ""
+			f.mu.Unlock()
+		}
+	}
+	for _, s := range dirs {
+		s.mu.Lock()
+		s.known = nil
+		s.mu.Unlock()
+	}
+	d.m.tree.move(&sub.place, nd, newName)
+	d.noteGone(name)
+	nd.noteDir(newName)
+}
