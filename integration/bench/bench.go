@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pailfs/pailfs/integration/bench/shapedproxy"
+	"github.com/pailfs/pailfs/integration/servers"
+)
+
+// bench is one run.
+type bench struct {
+	*config
+	server servers.Endpoint
+	client *s3.Client // straight to the server, for what is not measured
+	links  []link
+	self   string // this program
+	source string // file that is written from
+	top    string // everything of this run is below it
+
+	canDrop bool // the page cache
+	proxy   proxyCheck
+	log     io.Writer
+	undo    []func()
+}
+
+func (b *bench) logf(format string, args ...any) {
+	fmt.Fprintf(b.log, "bench: "+format+"\n", args...)
+}
+
+// tearDown undoes setUp, last first.
+func (b *bench) tearDown() {
+	for len(b.undo) > 0 {
+		f := b.undo[len(b.undo)-1]
+		b.undo = b.undo[:len(b.undo)-1]
+		f()
+	}
+}
+
+// setUp starts the server and the links and fills the buckets.
+func setUp(ctx context.Context, cfg *config, log io.Writer) (b *bench, err error) {
+	b = &bench{config: cfg, log: log, canDrop: os.Geteuid() == 0}
+	defer func() {
+		if err != nil {
+			b.tearDown()
+		}
+	}()
+	if b.self, err = os.Executable(); err != nil {
+		return nil, err
+	}
+	if b.top, err = os.MkdirTemp(cfg.dir, "pailfs-bench-"); err != nil {
+		return nil, err
+	}
+	if b.top, err = filepath.EvalSymlinks(b.top); err != nil { // as in the table of mounts
+		return nil, err
+	}
+	b.undo = append(b.undo, b.removeTop)
+	if err := b.findPailfs(ctx); err != nil {
+		return nil, err
+	}
+	b.source = filepath.Join(b.top, "source")
+	if err := makeSource(b.source, b.size); err != nil {
+		return nil, err
+	}
+	server, stop, err := servers.StartS3()
+	if err != nil {
+		return nil, err
+	}
+	b.undo = append(b.undo, stop)
+	b.server = server
+	b.client = newClient(server.URL, server.Region, server.AccessKey, server.SecretKey, 16)
+	if err := b.openLinks(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.fill(ctx)
+}
+
+// removeTop removes the run's directory, unless something is still mounted in it.
+func (b *bench) removeTop() {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(table), " "+b.top+"/") {
+		b.logf("%s is left behind, as something is mounted in it", b.top)
+		return
+	}
+	os.RemoveAll(b.top)
+}
+
+func (b *bench) findPailfs(ctx context.Context) error {
+	if !b.contenders.MatchString("pailfs") {
+		return nil
+	}
+	if b.pailfs != "" {
+		full, err := exec.LookPath(b.pailfs)
+		b.pailfs = full
+		return err
+	}
+	b.pailfs = filepath.Join(b.top, "pailfs")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "disable_grpc_modules", "-o", b.pailfs, "github.com/pailfs/pailfs/cmd/pailfs")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build pailfs: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (b *bench) openLinks(ctx context.Context) error {
+	target, err := url.Parse(b.server.URL)
+	if err != nil {
+		return err
+	}
+	if b.config.links.MatchString("direct") {
+		b.links = append(b.links, link{name: "direct", endpoint: b.server.URL})
+	}
+	if b.config.links.MatchString("shaped") {
+		shape := shapedproxy.Shape{Latency: b.latency, Rate: b.rate}
+		if b.proxy, err = checkProxy(ctx, shape); err != nil {
+			return err
+		}
+		p, err := shapedproxy.Start(target.Host, shape, slog.New(slog.NewTextHandler(b.log, nil)))
+		if err != nil {
+			return err
+		}
+		b.undo = append(b.undo, func() { p.Close() })
+		b.links = append(b.links, link{name: "shaped", endpoint: "http://" + p.Addr(), proxy: p})
+	}
+	return nil
+}
+
+// fill makes the buckets and what the rows read.
+func (b *bench) fill(ctx context.Context) error {
+	for _, name := range []string{writeBucket, readBucket, listBucket} {
+		if err := servers.MakeBucket(ctx, b.server, name); err != nil {
+			return err
+		}
+	}
+	if b.config.rows.MatchString("read") {
+		t := &transfer{client: b.client, job: job{Bucket: readBucket, Key: bigName, Source: b.source,
+			Size: b.size, PartSize: b.partSize, Parallel: 4}}
+		if err := t.put(ctx); err != nil {
+			return err
+		}
+	}
+	if !b.config.rows.MatchString("list") {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i := range b.objects {
+		g.Go(func() error { return putBytes(ctx, b.client, listBucket, smallName(i), []byte("listed\n")) })
+	}
+	return g.Wait()
+}
+
+// result is one measurement.
+type result struct {
+	row, link, contender string
+
+	wall   time.Duration // until the bucket holds it
+	lag    time.Duration // part of wall after the program had ended
+	usage  usage
+	counts shapedproxy.Counts
+	err    error
+}
+
+// rounds measures everything, once in each round, contender after contender,
+// so that what changes on the machine meanwhile meets all of them.
+func (b *bench) rounds(ctx context.Context) []result {
+	var results []result
+	skip := map[[3]string]bool{}
+	for round := range b.config.rounds {
+		for _, l := range b.links {
+			for _, r := range b.rows() {
+				if !b.config.rows.MatchString(r.name) {
+					continue
+				}
+				for _, c := range contenders() {
+					id := [3]string{l.name, r.name, c.name}
+					if !b.config.contenders.MatchString(c.name) || skip[id] || !c.differs(r) {
+						continue
+					}
+					if ctx.Err() != nil {
+						return results
+					}
+					res := b.measure(ctx, l, r, c)
+					results = append(results, res)
+					// What failed once would most likely take its deadline again.
+					skip[id] = res.err != nil || res.wall > b.once
+					b.logf("round %d, %s, %s, %s: %s", round+1, l.name, r.title, c.name, res)
+				}
+			}
+		}
+	}
+	return results
+}
+
+func (r result) String() string {
+	if r.err != nil {
+		return "failed: " + r.err.Error()
+	}
+	s := fmt.Sprintf("%.2f s, %.2f s CPU", r.wall.Seconds(), r.usage.cpu.Seconds())
+	if n := r.counts.Requests; n > 0 {
+		s += fmt.Sprintf(", %d requests", n)
+	}
+	return s
+}
+
+// measure takes one figure. Whatever happens, it returns soon after the
+// deadline and leaves nothing mounted or running.
+func (b *bench) measure(ctx context.Context, l link, r row, c contender) result {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.deadline, fmt.Errorf("not done in %v", b.deadline))
+	defer cancel()
+	res := result{row: r.name, link: l.name, contender: c.name}
+	if c.program != "" {
+		if _, err := exec.LookPath(c.program); err != nil {
+			res.err = errors.New("not installed")
+			return res
+		}
+	}
+	res.err = b.prepare(ctx, r)
+	if res.err == nil {
+		if c.raw() {
+			res.err = b.measureRaw(ctx, l, r, c, &res)
+		} else {
+			res.err = b.measureMount(ctx, l, r, c, &res)
+		}
+	}
+	if res.err == nil && r.writes() {
+		res.err = r.intact(ctx)
+	}
+	if res.err != nil && ctx.Err() != nil {
+		res.err = context.Cause(ctx)
+	}
+	return res
+}
+
+// prepare makes every measurement of a row begin alike.
+func (b *bench) prepare(ctx context.Context, r row) error {
+	if !r.writes() {
+		return nil
+	}
+	if err := empty(ctx, b.client, r.bucket); err != nil {
+		return err
+	}
+	return warmFile(b.source)
+}
+
+func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res *result) error {
+	if r.cold != nil {
+		if err := r.cold(ctx); err != nil {
+			return err
+		}
+	}
+	j := r.job
+	j.Endpoint, j.Region = l.endpoint, b.server.Region
+	j.PartSize, j.Parallel = b.partSize, c.inFlight(b.parallel)
+	before := l.counts()
+	p, err := runProgram(ctx, b.worker(j), nil)
+	if err != nil {
+		return err
+	}
+	d, err := workerSaid(p.stdout.Bytes())
+	if err != nil {
+		return err
+	}
+	res.wall = d.Wall
+	res.usage = usage{cpu: d.CPU, memory: d.PeakRSS}
+	res.counts = l.counts().Sub(before)
+	if r.writes() {
+		return r.stored(ctx)
+	}
+	return nil
+}
+
+func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, res *result) (err error) {
+	m, err := b.mountOn(ctx, c, l.endpoint, r.bucket)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close(ctx)) }()
+	if r.cold != nil {
+		if err := r.cold(ctx); err != nil {
+			return err
+		}
+	}
+	before, s := l.counts(), watch(m.server.pid())
+	begin := time.Now()
+	p, err := runProgram(ctx, r.through(m.dir), m.kill)
+	res.wall = time.Since(begin)
+	if err == nil && r.writes() {
+		res.lag, err = waitStored(ctx, r)
+		res.wall += res.lag
+	}
+	res.usage, res.counts = s.stop(), l.counts().Sub(before)
+	if err != nil {
+		return err
+	}
+	if b.verbose {
+		b.logf("%s said:\n%s", c.name, m.server.stderr.text())
+	}
+	return r.check(p.stdout.Bytes(), p.stderr.text())
+}
