@@ -1,0 +1,57 @@
+package draft
+
+import (
+	"maps"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// Target says where and how a draft is committed.
+type Target struct {
+	Key          string
+	Cond         objstore.Cond
+	ContentType  string
+	StorageClass string
+
+	// Metadata is what the object must carry after the commit, exactly, apart
+	// from MetaID and Soft. For a draft with no change, nil means that any will do.
+	Metadata map[string]string
+
+	// Soft is added where that costs no extra request: to a single Put, to an
+	// upload that has not begun, or where metadata may be set late.
+	Soft map[string]string
+}
+
+// metadata is all that is asked for, under the id of one write.
+func (t Target) metadata(id string) map[string]string {
+	m := maps.Clone(t.Soft)
+	if m == nil {
+		m = map[string]string{}
+	}
+	maps.Copy(m, t.Metadata)
+	m[MetaID] = id
+	return m
+}
+
+func (t Target) put(id string) objstore.PutOptions {
+	return objstore.PutOptions{Cond: t.Cond, ContentType: t.ContentType, StorageClass: t.StorageClass, Metadata: t.metadata(id)}
+}
+
+// accepts reports whether an object that carries m is as t asks. Names in soft
+// may be there with any value.
+func (t Target) accepts(m, soft map[string]string) bool {
+	for k, v := range t.Metadata {
+		if has, ok := m[k]; !ok || has != v {
+			return false
+		}
+	}
+	for k := range m {
+		_, wanted := t.Metadata[k]
+		_, was := soft[k]
+		_, is := t.Soft[k]
+		if !wanted && !was && !is && k != MetaID {
+			return false
+		}
+	}
+	return true
+}
