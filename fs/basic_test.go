@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -231,4 +232,22 @@ func TestSparseAndTruncated(t *testing.T) {
 	m.sh(`truncate -s 1M f; [ $(stat -c %s f) = 1048576 ]; truncate -s 3 f; printf abcdef > g; truncate -s 3 g; truncate -s 5 g`)
 	m.wantObject("f", "\x00\x00\x00")
 	m.wantObject("g", "abc\x00\x00")
+}
+
+func TestLookupsInALargeDirectory(t *testing.T) {
+	m, faults := counting(t, Options{AttrTTL: time.Minute})
+	for i := range 3500 {
+		m.put(fmt.Sprintf("d/%04d", i), "", nil)
+	}
+	m.sh(`stat d`)
+	faults.Reset()
+	m.sh(`stat d/0001 d/0002`)
+	if n := faults.Count(faultstore.List, "d/"); n > 3 {
+		t.Errorf("two lookups read %d pages", n)
+	}
+	faults.Reset()
+	m.sh(`stat d/0{000..400} > /dev/null`)
+	if n := len(faults.Calls()); n > 60 {
+		t.Errorf("400 lookups cost %d requests", n)
+	}
 }

@@ -30,14 +30,14 @@ type dir struct {
 	checked time.Time        // when attr and marker were last asked for
 	local   map[string]*file // files that have what the store has not
 
-	known     *listing // what the store had at known.at
-	seq       int64    // of our last change
-	changes   []change // since the oldest listing under way began
-	listings  int      // under way
-	loading   *loading
-	misses    int // lookups that were answered one by one
-	missesAt  time.Time
-	hugeUntil time.Time // too large to remember
+	known    *listing // what the store had at known.at
+	seq      int64    // of our last change
+	changes  []change // since the oldest listing under way began
+	listings int      // under way
+	loading  *loading
+	misses   int // lookups that the store was asked for since the last listing
+	missesAt time.Time
+	pages    int // of a listing, at least; 0 is unknown
 }
 
 type markerState int
@@ -161,12 +161,12 @@ func (d *dir) entryOut(out *fuse.EntryOut) {
 	d.attr.fill(&out.Attr)
 }
 
-// find asks the store what is under a name. One by one at first; a second miss
-// within a moment reads the whole directory, so that a program that creates
+// find asks the store what is under a name: one by one, or by reading the whole
+// directory once that has come to cost no more, so that a program that creates
 // many files asks once for all of them.
 func (d *dir) find(ctx context.Context, prefix, name string) (entry, error) {
 	e, found, known := d.lookIn(name)
-	if !known && d.manyMisses() {
+	if !known && d.worthLoading() {
 		if err := d.load(ctx); err != nil {
 			return entry{}, err
 		}
@@ -181,19 +181,21 @@ func (d *dir) find(ctx context.Context, prefix, name string) (entry, error) {
 	return d.m.findOne(ctx, prefix, name)
 }
 
-func (d *dir) manyMisses() bool {
+// worthLoading counts a lookup that the store must be asked for, and reports
+// whether there were as many of them as the directory has pages.
+func (d *dir) worthLoading() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if now.Before(d.hugeUntil) {
-		return false
-	}
 	if now.Sub(d.missesAt) > 10*d.m.opt.AttrTTL {
 		d.misses = 0
 	}
 	d.misses++
 	d.missesAt = now
-	return d.misses > 1
+	if d.pages == 0 { // never read
+		return d.misses > 1
+	}
+	return d.misses >= d.pages
 }
 
 // findOne asks for one name alone: as an object and as a prefix, both at once.

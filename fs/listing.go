@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -314,26 +315,35 @@ type loading struct {
 	err  error
 }
 
+// loadNow reads no more pages than there were lookups to justify them: if the
+// directory has more, it is remembered that it does.
 func (d *dir) loadNow(ctx context.Context) error {
 	prefix, release, err := d.m.tree.leaseIn(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer release()
+	d.mu.Lock()
+	worth := max(d.misses, 1)
+	d.misses = 0
+	d.mu.Unlock()
 	p := d.read(prefix)
 	defer p.close()
-	for {
+	for n := 1; ; n++ {
 		_, more, err := p.page(ctx)
 		if err != nil {
 			return err
 		}
-		if !more {
-			return nil
+		d.mu.Lock()
+		d.pages = n
+		if more {
+			d.pages = n + 1
 		}
 		if p.all == nil {
-			d.mu.Lock()
-			d.hugeUntil = time.Now().Add(time.Minute)
-			d.mu.Unlock()
+			d.pages = math.MaxInt // too large to remember
+		}
+		d.mu.Unlock()
+		if !more || n >= worth || p.all == nil {
 			return nil
 		}
 	}
