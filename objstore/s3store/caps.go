@@ -47,6 +47,9 @@ type facts struct {
 	deletesNothing bool
 	// paths: keys are cleaned like the paths of files ("a//b" is "a/b").
 	paths bool
+	// badPartCopies: a part copied from a range gets the checksum of the whole
+	// source, so that a commit which must name the parts' checksums fails.
+	badPartCopies bool
 }
 
 // Amazon S3 honours conditions on Put and Complete (since 2024), and on Copy

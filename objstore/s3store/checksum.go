@@ -129,12 +129,13 @@ func checksums(crc32c, crc64nvme, sha256 *string, kind types.ChecksumType) objst
 	if kind == types.ChecksumTypeComposite {
 		return objstore.Checksums{}
 	}
-	raw := func(s *string) []byte {
-		b, err := base64.StdEncoding.DecodeString(aws.ToString(s))
-		if err != nil || len(b) == 0 {
-			return nil
-		}
-		return b
+	return objstore.Checksums{CRC32C: rawSum(crc32c), CRC64NVME: rawSum(crc64nvme), SHA256: rawSum(sha256)}
+}
+
+func rawSum(s *string) []byte {
+	b, err := base64.StdEncoding.DecodeString(aws.ToString(s))
+	if err != nil || len(b) == 0 {
+		return nil
 	}
-	return objstore.Checksums{CRC32C: raw(crc32c), CRC64NVME: raw(crc64nvme), SHA256: raw(sha256)}
+	return b
 }

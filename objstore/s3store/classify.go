@@ -1,11 +1,14 @@
 package s3store
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -37,6 +40,7 @@ type failure struct {
 	code, message string // as S3 sent them
 	status        int    // 0 where there was no answer
 	request       string // what Amazon's support asks for
+	region        string // where the bucket is, if that is the matter
 	err           error
 }
 
@@ -47,6 +51,9 @@ func newFailure(err error) *failure {
 		f.status = resp.HTTPStatusCode()
 		f.request = resp.Response.Header.Get("x-amz-request-id")
 	}
+	if f.status == http.StatusMovedPermanently || f.status == http.StatusTemporaryRedirect || f.status == http.StatusBadRequest {
+		f.region = resp.Response.Header.Get("x-amz-bucket-region")
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		f.code, f.message = api.ErrorCode(), api.ErrorMessage()
@@ -56,12 +63,7 @@ func newFailure(err error) *failure {
 
 func (f *failure) Error() string {
 	if f.code == "" && f.status == 0 {
-		// No answer: the cause alone, without the SDK's chain of wrappers.
-		var op *net.OpError
-		if errors.As(f.err, &op) {
-			return op.Error()
-		}
-		return f.err.Error()
+		return f.cause().Error()
 	}
 	text := f.code
 	if text == "" {
@@ -70,12 +72,42 @@ func (f *failure) Error() string {
 	if f.message != "" && f.message != f.code {
 		text += ": " + strings.TrimSpace(f.message)
 	}
-	if f.request != "" {
-		text += fmt.Sprintf(" (status %d, request %s)", f.status, f.request)
-	} else if f.status != 0 {
-		text += fmt.Sprintf(" (status %d)", f.status)
+	if f.region != "" {
+		text += fmt.Sprintf(" The bucket is in region %q.", f.region)
+	}
+	if f.status != 0 {
+		text += fmt.Sprintf(" (status %d", f.status)
+		if f.request != "" {
+			text += ", request " + f.request
+		}
+		text += ")"
 	}
 	return text
+}
+
+// cause is why there was no answer, without the SDK's chain of wrappers.
+func (f *failure) cause() error {
+	var (
+		credentials *credentialsError
+		certificate *tls.CertificateVerificationError
+		op          *net.OpError
+		sent        *url.Error
+	)
+	switch {
+	case errors.As(f.err, &credentials):
+		return credentials
+	case errors.Is(f.err, context.Canceled):
+		return context.Canceled
+	case errors.As(f.err, &certificate):
+		return certificate
+	case errors.As(f.err, &op):
+		return op
+	case errors.Is(f.err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
+	case errors.As(f.err, &sent):
+		return sent.Err
+	}
+	return f.err
 }
 
 func (f *failure) Unwrap() error { return f.err }
@@ -178,6 +210,7 @@ func (f *failure) unanswered() error {
 		network     net.Error
 		sent        *smithyhttp.RequestSendError
 		credentials *credentialsError
+		certificate *tls.CertificateVerificationError
 	)
 	switch {
 	case errors.As(f.err, &credentials):
@@ -185,6 +218,8 @@ func (f *failure) unanswered() error {
 			return objstore.ErrTransient
 		}
 		return objstore.ErrPermission
+	case errors.As(f.err, &certificate):
+		return objstore.ErrOther
 	case errors.Is(f.err, errChecksum):
 		return objstore.ErrChecksum
 	case errors.As(f.err, &sent), errors.As(f.err, &network),

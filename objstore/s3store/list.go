@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -65,7 +66,7 @@ func (s *Store) page(out *s3.ListObjectsV2Output) (objstore.ListPage, error) {
 			ModTime:       aws.ToTime(o.LastModified),
 			Version:       version(o.ETag),
 			StorageClass:  storageClass(string(o.StorageClass)),
-			MetadataKnown: known && !slices.Contains(o.ChecksumAlgorithm, ours),
+			MetadataKnown: known && s.foreign(k, o),
 		})
 	}
 	for _, p := range out.CommonPrefixes {
@@ -98,4 +99,18 @@ func (s *Store) namesAlgorithm(objects []types.Object) bool {
 		}
 	}
 	return false
+}
+
+// foreign says whether a listed object was written by others, for sure, at a
+// store that names the algorithm of objects.
+func (s *Store) foreign(key string, o types.Object) bool {
+	switch {
+	case slices.Contains(o.ChecksumAlgorithm, ours):
+		return false
+	case s.cfg.amazon():
+		return true
+	}
+	// Stores that keep files give no checksum to markers of directories, and
+	// where part copies have bad ones our uploads name no algorithm.
+	return !strings.HasSuffix(key, "/") && !strings.Contains(string(version(o.ETag)), "-")
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"slices"
 	"time"
@@ -89,6 +91,12 @@ func (p *probe) ask(ctx context.Context) error {
 		p.paths = err != nil // refused, or not shown below
 		return nil
 	})
+	if algorithm == ChecksumCRC32C {
+		g.Go(func() error {
+			p.badPartCopies = p.copiesPartBadly(ctx)
+			return nil
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -100,6 +108,27 @@ func (p *probe) ask(ctx context.Context) error {
 	}
 	p.paths = p.paths || !slices.ContainsFunc(page.Objects, func(o objstore.Object) bool { return o.Key == p.odd })
 	return s.judge(&p.condDelete, "delete", p.key, s.delete(ctx, p.key, other))
+}
+
+// copiesPartBadly says whether the store answers to the copy of a range with a
+// checksum that is not the range's. A store that refuses so small a range, as
+// Amazon does, says nothing.
+func (p *probe) copiesPartBadly(ctx context.Context) bool {
+	u, err := p.s.newUpload(ctx, p.prefix+"u", objstore.PutOptions{}, ChecksumCRC32C)
+	if err != nil {
+		return false
+	}
+	defer func() {
+		if err := u.abortAfter(ctx); err != nil {
+			p.s.cfg.Log.Warn("an upload of the probe stays behind", "key", u.key, "upload", u.id, "err", err)
+		}
+	}()
+	err = u.CopyPart(ctx, 1, p.key, "", objstore.Range{Len: 6})
+	if err != nil || !u.declared {
+		return false
+	}
+	want := crc32.Checksum(probeContent[:6], castagnoli)
+	return binary.BigEndian.Uint32(rawSum(u.parts[1].crc32c)) != want
 }
 
 // clean deletes what the probe wrote, also if it was cancelled.

@@ -16,6 +16,19 @@ func TestMain(m *testing.M) {
 	os.Exit(servers.Main(m))
 }
 
+func TestMissingBucket(t *testing.T) {
+	storetest.RunMissing(t, func(t *testing.T) objstore.Store {
+		ep := servers.S3(t)
+		s, err := New(t.Context(), Config{
+			Bucket: "no-such-bucket", Endpoint: ep.URL, Region: ep.Region, AccessKey: ep.AccessKey, SecretKey: ep.SecretKey,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
 // open returns the store of a fresh bucket on a real server, probed.
 func open(t testing.TB, change ...func(*Config)) *Store {
 	t.Helper()
@@ -40,10 +53,6 @@ func open(t testing.TB, change ...func(*Config)) *Store {
 
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) objstore.Store { return open(t) })
-}
-
-func TestContractBehindPrefix(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objstore.Store { return objstore.WithPrefix(open(t), "some/prefix/") })
 }
 
 func TestContractWithMD5(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"sync"
 	"time"
@@ -21,14 +22,15 @@ var errNoETag = fmt.Errorf("the answer breaks off: %w", io.ErrUnexpectedEOF)
 
 // upload is a multipart upload.
 type upload struct {
-	s         *Store
-	key, id   string
-	opt       objstore.PutOptions
-	algorithm Checksum // of every part
+	s        *Store
+	key, id  string
+	opt      objstore.PutOptions
+	declared bool // the upload names the algorithm, and the commit each part's checksum
 
-	mu    sync.Mutex
-	parts map[int]part
-	over  bool // committed or aborted
+	mu        sync.Mutex
+	algorithm Checksum // of the next part
+	parts     map[int]part
+	over      bool // committed or aborted
 }
 
 // part is what S3 answered to a part.
@@ -60,7 +62,8 @@ func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptio
 		StorageClass: types.StorageClass(opt.StorageClass),
 		Metadata:     encodeMetadata(opt.Metadata),
 	}
-	if algorithm == ChecksumCRC32C {
+	declared := algorithm == ChecksumCRC32C && !s.facts.Load().badPartCopies
+	if declared {
 		in.ChecksumAlgorithm = ours
 	}
 	for _, f := range more {
@@ -73,20 +76,38 @@ func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptio
 	if out.UploadId == nil {
 		return nil, errNoETag
 	}
-	if algorithm == ChecksumCRC32C && out.ChecksumAlgorithm != ours && s.cfg.Checksum == ChecksumAuto {
-		algorithm = ChecksumMD5 // the store took no notice of the other
+	if declared && out.ChecksumAlgorithm != ours && s.cfg.Checksum == ChecksumAuto {
+		declared, algorithm = false, ChecksumMD5 // the store took no notice of the other
 	}
 	opt.Metadata = knownMetadata(opt.Metadata)
-	return &upload{s: s, key: key, id: *out.UploadId, opt: opt, algorithm: algorithm, parts: map[int]part{}}, nil
+	return &upload{s: s, key: key, id: *out.UploadId, opt: opt, declared: declared, algorithm: algorithm, parts: map[int]part{}}, nil
 }
 
 func (u *upload) PutPart(ctx context.Context, n int, body *io.SectionReader) error {
 	if err := u.checkPart(n); err != nil {
 		return err
 	}
-	d, err := digestOf(body, u.algorithm, objstore.Checksums{})
+	u.mu.Lock()
+	algorithm := u.algorithm
+	u.mu.Unlock()
+	p, err := u.send(ctx, n, body, algorithm)
+	if err != nil && !u.declared && u.s.cfg.Checksum == ChecksumAuto && algorithm == ChecksumCRC32C && refusesChecksum(err) {
+		u.mu.Lock()
+		u.algorithm = ChecksumMD5
+		u.mu.Unlock()
+		p, err = u.send(ctx, n, body, ChecksumMD5)
+	}
 	if err != nil {
-		return objstore.NewError("part", u.key, objstore.ErrOther, err)
+		return u.s.classify("part", u.key, err)
+	}
+	return u.add(n, p)
+}
+
+// send is one UploadPart. Its error is the SDK's.
+func (u *upload) send(ctx context.Context, n int, body *io.SectionReader, algorithm Checksum) (part, error) {
+	d, err := digestOf(body, algorithm, objstore.Checksums{})
+	if err != nil {
+		return part{}, err
 	}
 	out, err := u.s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket:         &u.s.cfg.Bucket,
@@ -102,9 +123,9 @@ func (u *upload) PutPart(ctx context.Context, n int, body *io.SectionReader) err
 		err = errNoETag
 	}
 	if err != nil {
-		return u.s.classify("part", u.key, err)
+		return part{}, err
 	}
-	return u.add(n, part{etag: out.ETag, crc32c: d.crc32c, size: body.Size()})
+	return part{etag: out.ETag, crc32c: d.crc32c, size: body.Size()}, nil
 }
 
 // CopyPart makes part n of a range of another object, inside S3.
@@ -143,7 +164,15 @@ func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Ver
 	if err != nil {
 		return u.s.classify("part", src, err)
 	}
-	return u.add(n, part{etag: out.CopyPartResult.ETag, crc32c: out.CopyPartResult.ChecksumCRC32C, size: r.Len})
+	p := part{etag: out.CopyPartResult.ETag, size: r.Len}
+	if u.declared {
+		p.crc32c = out.CopyPartResult.ChecksumCRC32C
+		if len(rawSum(p.crc32c)) != crc32.Size {
+			return &objstore.Error{Op: "part", Key: src, Kind: objstore.ErrUnsupported,
+				Err: fmt.Errorf("the store answers to the copy of a part with the checksum %q", aws.ToString(p.crc32c))}
+		}
+	}
+	return u.add(n, p)
 }
 
 func (u *upload) checkPart(n int) error {
@@ -226,7 +255,7 @@ func (u *upload) list(last int) ([]types.CompletedPart, int64, error) {
 		}
 		size += p.size
 		c := types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: p.etag}
-		if u.algorithm == ChecksumCRC32C {
+		if u.declared {
 			c.ChecksumCRC32C = p.crc32c
 		}
 		parts = append(parts, c)
