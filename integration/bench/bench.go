@@ -30,10 +30,9 @@ type bench struct {
 	source string // file that is written from
 	top    string // everything of this run is below it
 
-	canDrop bool // the page cache
-	proxy   proxyCheck
-	log     io.Writer
-	undo    []func()
+	proxy proxyCheck
+	log   io.Writer
+	undo  []func()
 }
 
 func (b *bench) logf(format string, args ...any) {
@@ -51,7 +50,7 @@ func (b *bench) tearDown() {
 
 // setUp starts the server and the links and fills the buckets.
 func setUp(ctx context.Context, cfg *config, log io.Writer) (b *bench, err error) {
-	b = &bench{config: cfg, log: log, canDrop: os.Geteuid() == 0}
+	b = &bench{config: cfg, log: log}
 	defer func() {
 		if err != nil {
 			b.tearDown()

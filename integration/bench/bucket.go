@@ -24,7 +24,8 @@ const (
 const bigName = "big"
 
 func putBytes(ctx context.Context, c *s3.Client, bucket, key string, b []byte) error {
-	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(b)})
+	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(b),
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c}, cheaply)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"time"
 
@@ -34,6 +35,7 @@ type config struct {
 	pailfsOptions []string
 	dir           string
 	out           string
+	drop          bool // the page cache, before cold reads
 	verbose       bool
 }
 
@@ -59,6 +61,7 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 	f.StringArrayVar(&c.pailfsOptions, "pailfs-option", nil, "one more argument of pailfs mount (repeatable)")
 	f.StringVar(&c.dir, "dir", "", "`directory` for the source file, mount points and what peers keep on disk; without it a temporary one")
 	f.StringVar(&c.out, "out", "", "also write the table to this `file`")
+	f.BoolVar(&c.drop, "drop-caches", os.Geteuid() == 0, "drop the page cache of the whole machine before cold reads; needs root")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show what the programs print")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func TestRunMeasuresEveryRow(t *testing.T) {
 	dir := t.TempDir()
 	code := run(ctx, []string{"--contenders", "^(sdk|sdk-lean|s3fs|rclone)$", "--dir", dir, "--out", dir + "/table.md",
 		"--size", "9MiB", "--files", "3", "--objects", "1100", "--rounds", "1", "--latency", "1ms",
-		"--rows", "write-1m|read|files|list", "--deadline", "5m"}, &out, &log)
+		"--rows", "write-1m|read|files|list", "--deadline", "5m", "--drop-caches=false"}, &out, &log)
 	t.Logf("%s\n%s", &out, &log)
 	if code != 0 {
 		t.Errorf("exit code %d", code)

@@ -101,7 +101,7 @@ func (b *bench) report(results []result) string {
 func (b *bench) conditions(w *strings.Builder) {
 	fmt.Fprintf(w, "Measured on %s: %d CPUs, Linux %s, %s. Rounds: %d at most; parts of %s, %d requests in flight; page cache %s.\n\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), kernel(), strings.Join(versions(b.config.contenders.MatchString), ", "),
-		b.config.rounds, sizeText(b.partSize), b.parallel, map[bool]string{true: "dropped before cold reads", false: "not dropped, for that needs root"}[b.canDrop])
+		b.config.rounds, sizeText(b.partSize), b.parallel, map[bool]string{true: "dropped before cold reads", false: "not dropped"}[b.drop])
 	if b.proxy.plain > 0 {
 		fmt.Fprintf(w, "Shaped link: asked for %v and %.0f MB/s a connection, measured %.1f ms and %.1f MB/s. One stream of the same server without the proxy: %.0f MB/s; through the proxy without its shape: %.0f MB/s.\n\n",
 			b.latency, float64(b.rate)/1e6, float64(b.proxy.latency)/1e6, b.proxy.shaped/1e6, b.proxy.plain/1e6, b.proxy.unshaped/1e6)

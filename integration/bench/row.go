@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // row is one thing that is measured.
@@ -77,10 +79,8 @@ func (b *bench) readRow() row {
 		job:   job{Do: "get", Bucket: readBucket, Key: bigName, Size: b.size},
 		check: b.ddMovedAll,
 		cold: func(ctx context.Context) error {
-			if b.canDrop {
-				if err := dropPageCache(); err != nil {
-					return err
-				}
+			if err := b.dropCaches(); err != nil {
+				return err
 			}
 			// The disk of the server is not what is measured.
 			return warmObject(ctx, b.client, readBucket, bigName)
@@ -127,11 +127,11 @@ func (b *bench) listRow() row {
 			}
 			return nil
 		},
-		cold: func(context.Context) error {
-			if b.canDrop {
-				return dropPageCache()
+		cold: func(ctx context.Context) error {
+			if err := b.dropCaches(); err != nil {
+				return err
 			}
-			return nil
+			return listAll(ctx, b.client, listBucket, func(types.Object) {})
 		},
 	}
 }

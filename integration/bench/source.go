@@ -37,7 +37,10 @@ func warmFile(name string) error {
 	return err
 }
 
-// dropPageCache makes the next reads cold. Only root can.
-func dropPageCache() error {
+// dropCaches makes the next reads cold, where that was asked for. Only root can.
+func (b *bench) dropCaches() error {
+	if !b.drop {
+		return nil
+	}
 	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3\n"), 0)
 }
