@@ -60,6 +60,7 @@ func (p *place) prepare(t testing.TB) *mounted {
 				m.kill()
 			}
 		}
+		m.detach()
 		if t.Failed() {
 			t.Logf("log of %s on %s:\n%s", p.source, m.dir, m.logTail())
 		}
@@ -79,8 +80,9 @@ func (m *mounted) start(flags ...string) (string, error) {
 		return out, fmt.Errorf("%d processes serve %s, not one", len(pids), m.dir)
 	}
 	m.pid = pids[0]
+	pid := m.pid
 	m.timer = time.AfterFunc(mountLimit, func() {
-		unix.Kill(m.pid, unix.SIGKILL)
+		unix.Kill(pid, unix.SIGKILL)
 		unix.Unmount(m.dir, unix.MNT_DETACH)
 	})
 	return out, nil
@@ -147,8 +149,14 @@ func (m *mounted) unmount() error {
 func (m *mounted) kill() {
 	if m.pid != 0 {
 		unix.Kill(m.pid, unix.SIGKILL)
-		m.wait(time.Minute)
+		if _, err := m.wait(time.Minute); err != nil {
+			fmt.Fprintln(os.Stderr, "integration:", err)
+		}
 	}
+	m.detach()
+}
+
+func (m *mounted) detach() {
 	for len(mountsBelow(m.dir)) > 0 {
 		if unix.Unmount(m.dir, unix.MNT_DETACH) != nil {
 			break

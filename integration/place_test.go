@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/pailfs/pailfs/integration/servers"
+	"github.com/pailfs/pailfs/objstore"
 )
 
 // place is one fresh bucket, or a plain directory, that a case writes into.
@@ -14,6 +16,10 @@ type place struct {
 	root   string   // where the bytes are, for plain and file
 	state  string   // the state directory of the mounts
 	bucket *s3Bucket
+
+	once    sync.Once
+	opened  objstore.Store
+	openErr error
 }
 
 func newPlace(t testing.TB, kind string) *place {
