@@ -1,0 +1,220 @@
+package readahead
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// maxReopen is how often a body is opened again without a byte of progress.
+const maxReopen = 5
+
+// target takes the bytes of a Get. space is where the next ones go, nil to give
+// up; fill says how many were put there.
+type target interface {
+	space() []byte
+	fill(n int)
+}
+
+// chunkTarget fills a chunk.
+type chunkTarget struct {
+	r      *Reader
+	c      *chunk
+	shared context.Context // for the Gets that follow
+	seg    *segment        // pinned
+}
+
+func (t *chunkTarget) space() []byte {
+	c := t.c
+	i := c.index(c.filled) // only this goroutine changes filled
+	at := (c.filled - c.off) % segmentSize
+	if t.seg == nil {
+		seg := &segment{cost: c.cost(i), pins: 1}
+		seg.buf = t.r.p.segments.get(seg.cost)
+		t.r.mu.Lock()
+		gone := c.dropped
+		if !gone {
+			c.segments[i], t.seg = seg, seg
+		}
+		t.r.mu.Unlock()
+		if gone {
+			t.r.p.segments.put(seg.buf)
+			return nil
+		}
+	}
+	return t.seg.buf[at:min(segmentSize, c.size-int64(i)*segmentSize)]
+}
+
+func (t *chunkTarget) fill(n int) {
+	c := t.c
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	early := !c.nearlyDone()
+	c.filled += int64(n)
+	if at := c.filled - c.off; at%segmentSize == 0 || at == c.size {
+		t.unpin()
+	}
+	if c.dropped {
+		return
+	}
+	c.wake(false)
+	if early && c.nearlyDone() {
+		t.r.ahead(t.shared, c.s)
+	}
+}
+
+// unpin lets go of the segment that is being filled. r.mu is held.
+func (t *chunkTarget) unpin() {
+	if t.seg != nil {
+		t.r.unpin(t.seg)
+		t.seg = nil
+	}
+}
+
+// fetch is the goroutine of a chunk.
+func (r *Reader) fetch(ctx, shared context.Context, c *chunk) {
+	defer r.running.Done()
+	defer c.cancel()
+	t := &chunkTarget{r: r, c: c, shared: shared}
+	err := r.transfer(ctx, c.off, c.off+c.size, t)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.unpin()
+	c.running = false
+	if c.dropped {
+		return
+	}
+	if err != nil {
+		c.err = err
+		c.s.failed = true
+		if c.reads == 0 {
+			r.p.log.Debug("read ahead failed", "key", r.key, "off", c.filled, "err", err)
+		}
+		r.truncate(c)
+		c.wake(true)
+		return
+	}
+	r.ahead(shared, c.s)
+}
+
+// transfer gets [off, end) into t. A body that breaks is opened again at the
+// next byte.
+func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
+	opened, try := false, 0
+	for {
+		n, body, err := r.get(ctx, off, end, t)
+		off += n
+		if err == nil {
+			return nil
+		}
+		if n > 0 {
+			try = 0
+		}
+		opened = opened || body
+		// The store has tried enough to open the first body.
+		if ctx.Err() != nil || !opened || final(err) || try >= maxReopen {
+			return err
+		}
+		r.p.log.Debug("body broke, opened again", "key", r.key, "off", off, "try", try, "err", err)
+		if err := sleep(ctx, r.p.pause(try)); err != nil {
+			return err
+		}
+		try++
+	}
+}
+
+// get does one Get of [off, end). It returns how many bytes t took, and whether
+// there was a body.
+func (r *Reader) get(ctx context.Context, off, end int64, t target) (n int64, opened bool, err error) {
+	cond := objstore.Cond{Version: r.version}
+	body, obj, err := r.p.store.Get(ctx, r.key, objstore.Range{Off: off, Len: end - off}, cond)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = body.Close() }() // read to its end, or broken
+	if r.version != "" && obj.Version != "" && obj.Version != r.version {
+		// A store that takes conditions and ignores them.
+		return 0, true, objstore.NewError("get", r.key, objstore.ErrCond, fmt.Errorf("version %q, want %q", obj.Version, r.version))
+	}
+	for empty := 0; off+n < end; {
+		p := t.space()
+		if p == nil {
+			return n, true, context.Canceled
+		}
+		p = p[:min(int64(len(p)), end-off-n)]
+		m, err := body.Read(p)
+		if m > 0 && off+n+int64(m) == end {
+			// What the store finds out at the end of the body, it must say
+			// before the last bytes are handed out.
+			if err == nil {
+				err = drained(body)
+			}
+			if err != nil && err != io.EOF {
+				return n, true, err
+			}
+		}
+		if m > 0 {
+			t.fill(m)
+			n += int64(m)
+			empty = 0
+		} else if empty++; empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+		switch {
+		case off+n == end:
+			return n, true, nil
+		case err == io.EOF:
+			return n, true, io.ErrUnexpectedEOF
+		case err != nil:
+			return n, true, err
+		}
+	}
+	return n, true, nil
+}
+
+// drained reads the end of a body, which also lets its connection be used again.
+func drained(body io.Reader) error {
+	var b [1]byte
+	switch n, err := io.ReadFull(body, b[:]); {
+	case n > 0:
+		return errors.New("body is longer than the range")
+	default:
+		return err
+	}
+}
+
+// final reports an error that another Get would give again.
+func final(err error) bool {
+	for _, kind := range []error{
+		objstore.ErrCond, objstore.ErrNotFound, objstore.ErrPermission, objstore.ErrRange,
+		objstore.ErrUnsupported, objstore.ErrArchived, objstore.ErrQuota, objstore.ErrChecksum,
+	} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// backoff is the pause before a body is opened again: 50 ms doubling, jittered.
+func backoff(try int) time.Duration {
+	d := 50 * time.Millisecond << try
+	return d/2 + rand.N(d/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

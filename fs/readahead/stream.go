@@ -1,0 +1,215 @@
+package readahead
+
+import "container/list"
+
+const (
+	// firstGet must cover the kernel's own first readahead: 1 MiB, and the
+	// 128 KiB that a reader of the first MiB makes the kernel ask for beyond.
+	firstGet = mib + 128*kib
+
+	minWindow = 256 * kib
+	minChunk  = mib
+	maxChunk  = 8 * mib
+
+	maxStreams = 8  // sequential ones of a Reader
+	maxSeeds   = 16 // others
+
+	maxYoung = 8 * mib // read by a stream that may be the front of another
+	recently = 256     // reads of a Reader since a stream was used
+
+	maxRun  = 16 * mib // of reads in order that are remembered
+	maxSeek = 16 * mib // forward, that does not end a stream
+	keep    = mib      // bytes kept behind a stream, for a short seek back
+)
+
+// stream is a run of reads that go forward. Guarded by its Reader's mu.
+type stream struct {
+	r           *Reader
+	start, next int64 // what was read, with holes; next is the highest end
+	run         int64 // bytes read in order of late
+	window      int64 // bytes to have ahead of next; 0 for a seed
+	share       int64 // what the Pool allows of it
+	held        int64 // bytes of the budget
+	reads       int   // going on
+	used        int64 // tick of the Reader
+	fresh       bool  // nothing was asked for yet
+	failed      bool  // the last Get ahead failed: wait for a read to try again
+	into        *stream
+
+	turn *list.Element // guarded by Pool.mu
+}
+
+func (s *stream) sequential() bool { return s.window > 0 }
+
+// final is the stream that s has become part of.
+func (s *stream) final() *stream {
+	for s.into != nil {
+		s = s.into
+	}
+	return s
+}
+
+// reach is how far from next a read may be and still belong to the stream.
+func (s *stream) reach() int64 {
+	if !s.sequential() {
+		return 0
+	}
+	return min(max(s.window, keep), maxSeek)
+}
+
+// low is the least offset that counts as read by s.
+func (s *stream) low() int64 {
+	if !s.sequential() {
+		return s.start
+	}
+	return max(s.start, s.next-s.reach())
+}
+
+// touches reports that what s and t have read is one range.
+func (s *stream) touches(t *stream) bool {
+	if !s.sequential() || !t.sequential() {
+		return t.low() <= s.next && s.low() <= t.next
+	}
+	// One has come to where the other began a moment ago. Otherwise they are two
+	// that read the same.
+	if t.start < s.start {
+		s, t = t, s
+	}
+	return s.low() <= t.start && t.start <= s.next && t.next-t.start <= maxYoung
+}
+
+// near reports whether a read belongs to s, and how far it is from its end.
+func (s *stream) near(off, end int64) (distance int64, ok bool) {
+	distance = max(off-s.next, s.next-off)
+	if s.sequential() && distance <= s.reach() {
+		return distance, true
+	}
+	return distance, off <= s.next && end >= s.low()
+}
+
+// advance adds a read that is near to s.
+func (s *stream) advance(off, end, maxWindow int64) {
+	n, gap := end-off, off-s.next
+	grows := off < s.start || end > s.next
+	if gap > 0 {
+		// Requests of one stream overtake each other: the gap is paid back when
+		// it fills. A seek is not, and many of them are no stream.
+		s.run -= gap / 8
+		if gap > keep {
+			s.run /= 2
+		}
+		if s.run < min(n, minWindow/8) {
+			s.start, s.next, s.run, s.window = off, end, n, 0
+			return
+		}
+	}
+	s.start, s.next = min(s.start, off), max(s.next, end)
+	s.run = min(s.run+n, maxRun)
+	if s.sequential() || grows {
+		s.open(maxWindow)
+	}
+}
+
+// open makes s sequential, with a window that follows its run.
+func (s *stream) open(maxWindow int64) {
+	s.window = max(min(8*s.run, maxWindow), minWindow)
+}
+
+// chunk is the size of the next Get ahead of s.
+func (s *stream) chunk(window int64) int64 {
+	return min(max(window/int64(s.r.p.parallel), min(minChunk, window/2), segmentSize), maxChunk)
+}
+
+// note finds or makes the stream of a read. r.mu is held.
+func (r *Reader) note(off, end int64) *stream {
+	var s *stream
+	best := int64(0)
+	for _, t := range r.streams {
+		if d, ok := t.near(off, end); ok && (s == nil || d < best) {
+			s, best = t, d
+		}
+	}
+	if s == nil {
+		s = &stream{r: r, start: off, next: end, run: end - off, fresh: true}
+		if off == 0 {
+			s.window = max(firstGet-end, 1) // so that the first read is one Get
+		}
+		r.streams = append(r.streams, s)
+	} else {
+		s.advance(off, end, r.p.maxWindow)
+	}
+	r.tick++
+	s.used = r.tick
+	s.reads++
+	r.join(s)
+	r.evict()
+	s.share = r.p.touch(s)
+	return s
+}
+
+// join merges into s what it has come to touch: reads of one stream that arrived
+// before those that connect them.
+func (r *Reader) join(s *stream) {
+	for i := 0; i < len(r.streams); i++ {
+		t := r.streams[i]
+		if t == s || !s.touches(t) {
+			continue
+		}
+		s.start, s.next = min(s.start, t.start), max(s.next, t.next)
+		s.run = min(s.run+t.run, maxRun)
+		s.open(r.p.maxWindow)
+		s.held += t.held
+		s.reads += t.reads
+		for _, c := range r.chunks {
+			if c.s == t {
+				c.s = s
+			}
+		}
+		t.held, t.into = 0, s
+		r.remove(i)
+		i = -1 // s covers more now
+	}
+}
+
+// evict drops the streams beyond what a Reader keeps, the longest unused first.
+// Those that are being read stay.
+func (r *Reader) evict() {
+	if len(r.streams) <= maxStreams {
+		return
+	}
+	var n, oldest [2]int
+	for i, s := range r.streams {
+		k := 0
+		if s.sequential() {
+			k = 1
+		}
+		if s.reads > 0 {
+			continue
+		}
+		if n[k] == 0 || s.used < r.streams[oldest[k]].used {
+			oldest[k] = i
+		}
+		n[k]++
+	}
+	switch {
+	case n[0] > maxSeeds:
+		r.dropStream(oldest[0])
+	case n[1] >= maxStreams:
+		r.dropStream(oldest[1])
+	}
+}
+
+func (r *Reader) dropStream(i int) {
+	s := r.streams[i]
+	r.dropChunks(s)
+	if s.held == 0 {
+		r.remove(i)
+	}
+}
+
+func (r *Reader) remove(i int) {
+	s := r.streams[i]
+	r.streams[i] = r.streams[len(r.streams)-1]
+	r.streams = r.streams[:len(r.streams)-1]
+	r.p.forget(s)
+}
