@@ -160,7 +160,7 @@ func (d *Draft) upload(ctx context.Context, up objstore.Upload, plan []span) (ob
 func (d *Draft) scattered() bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return len(d.pieces.list) > maxPieces && d.stream == nil
+	return len(d.pieces.list) > d.p.maxPieces && d.stream == nil
 }
 
 // compact writes the content to one private object, so that the list of pieces

@@ -44,7 +44,7 @@ type Draft struct {
 	frontier int64 // behind the highest byte written since the last commit
 	changed  bool  // bytes or size differ from the last commit
 	seq      int64 // counts changes
-	jumpy    bool  // a byte far behind the frontier was written again
+	jumpy    bool  // the file is not written in order
 
 	base     *source          // the last committed object, or nil
 	attempts map[string]int64 // ids of commits of unknown outcome, seq at that time

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/faultstore"
 	"github.com/pailfs/pailfs/objstore/memstore"
 )
 
@@ -42,7 +43,10 @@ func model(t *rapid.T, dir string) {
 		},
 	}, opt)
 	defer r.end()
-	m := &machine{rig: r, key: "k"}
+	m := &machine{rig: r, key: "k", flaky: rapid.Bool().Draw(t, "flaky")}
+	if rapid.Bool().Draw(t, "compact") {
+		r.pool.maxPieces = 5
+	}
 	if rapid.Bool().Draw(t, "edit") {
 		m.want = text(7, rapid.IntRange(0, 300*kib).Draw(t, "base"))
 		o := r.put("k", m.want)
@@ -71,6 +75,7 @@ type machine struct {
 	target Target
 	want   []byte
 	seed   uint64
+	flaky  bool
 }
 
 // now is the target that an early upload goes to.
@@ -118,6 +123,12 @@ func (m *machine) write(t *rapid.T, off, n int) bool {
 	if errors.Is(err, ErrRewriteGone) {
 		m.mayLose()
 		return false
+	}
+	for m.flaky && errors.Is(err, objstore.ErrTransient) {
+		if !m.commit(t) { // takes notice of the failed early upload
+			return false
+		}
+		err = m.d.WriteAt(m.ctx, b, int64(off))
 	}
 	m.must(err)
 	if grow := off + n - len(m.want); grow > 0 {
@@ -180,7 +191,26 @@ func (m *machine) commit(t *rapid.T) bool {
 	m.target.Metadata = map[string]string{"mode": rapid.SampledFrom([]string{"1", "2"}).Draw(t, "mode")}
 	m.target.Soft = map[string]string{"mtime": "3"}
 	m.mu.Unlock()
+	if m.flaky {
+		m.faults.Add(faultstore.Rule{
+			Op: rapid.SampledFrom([]faultstore.Op{faultstore.Put, faultstore.Part, faultstore.Commit, faultstore.Copy,
+				faultstore.Upload, faultstore.CopyPart, faultstore.Get, faultstore.Stat}).Draw(t, "fault"),
+			Skip: rapid.IntRange(0, 3).Draw(t, "skip"), Count: rapid.IntRange(1, 3).Draw(t, "count"),
+			Done: rapid.Bool().Draw(t, "done"),
+			Err:  rapid.SampledFrom([]error{objstore.ErrTransient, objstore.ErrThrottled, objstore.ErrCond}).Draw(t, "err"),
+		})
+	}
 	o, err := m.d.Commit(m.ctx, m.target)
+	for tries := 0; m.flaky && err != nil && !errors.Is(err, ErrRewriteGone) && tries < 5; tries++ {
+		if !m.d.Dirty() && m.lastOf(m.key) != m.target.Cond.Version {
+			m.Fatalf("not dirty after %v", err)
+		}
+		if tries == 3 {
+			m.faults.Clear()
+		}
+		o, err = m.d.Commit(m.ctx, m.target)
+	}
+	m.faults.Clear()
 	if errors.Is(err, ErrRewriteGone) {
 		m.mayLose()
 		return false
@@ -215,6 +245,11 @@ func (m *machine) rename() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.key, m.target.Cond = to, objstore.Cond{Version: o.Version}
+}
+
+func (m *machine) lastOf(key string) objstore.Version {
+	o, _ := m.mem.Stat(m.ctx, key)
+	return o.Version
 }
 
 func (m *machine) save() {

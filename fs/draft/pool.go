@@ -60,6 +60,10 @@ type Pool struct {
 	chunk    int64               // bytes written under one grant of the budget
 	slack    int64               // how far out of order the kernel writes
 
+	// maxPieces is how scattered a file may get before its content is written to
+	// one private object: the list of pieces takes memory too.
+	maxPieces int
+
 	ctx    context.Context // of work in the background
 	cancel context.CancelFunc
 
@@ -96,11 +100,12 @@ func NewPool(opt Options) *Pool {
 	caps := opt.Store.Caps()
 	p := &Pool{
 		opt: opt, store: opt.Store, caps: caps, log: opt.Log,
-		ladder: newLadder(caps, opt.PartSize, opt.Memory/4),
-		parts:  semaphore.NewWeighted(int64(opt.Parallel)),
-		chunk:  max(min(1<<20, opt.Memory/8)&^(staging.Page-1), staging.Page),
-		drafts: map[*Draft]struct{}{},
-		event:  make(chan struct{}),
+		ladder:    newLadder(caps, opt.PartSize, opt.Memory/4),
+		parts:     semaphore.NewWeighted(int64(opt.Parallel)),
+		chunk:     max(min(1<<20, opt.Memory/8)&^(staging.Page-1), staging.Page),
+		maxPieces: 20_000,
+		drafts:    map[*Draft]struct{}{},
+		event:     make(chan struct{}),
 	}
 	p.budget.max, p.disk.max = opt.Memory, opt.DirLimit
 	p.whole = min(p.ladder.first, caps.MaxPut)

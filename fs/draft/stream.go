@@ -104,7 +104,7 @@ func (d *Draft) advance(off, end int64) {
 // complete, and the writer is slack bytes further. The caller holds mu.
 func (d *Draft) begin(slack int64) *stream {
 	p := d.p
-	if d.start == nil || d.noStream || d.closed || d.busy || p.caps.OrderedParts || d.frontier <= p.ladder.first {
+	if d.start == nil || d.noStream || d.jumpy || d.closed || d.busy || p.caps.OrderedParts || d.frontier <= p.ladder.first {
 		return nil
 	}
 	head, ok := d.head()

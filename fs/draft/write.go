@@ -7,9 +7,9 @@ import (
 	"github.com/pailfs/pailfs/fs/staging"
 )
 
-// maxPieces is how scattered a file may get before its content is written to
-// one private object: the list of pieces takes memory too.
-const maxPieces = 20_000
+// reorder times the slack is how far behind the highest one the kernel may still
+// have a write of a file that is written in order: all that it has in flight.
+const reorder = 16
 
 // WriteAt stages b at off. It blocks while the memory budget is exhausted. An
 // error of an early upload is told here. After an error the bytes of [off,
@@ -71,9 +71,7 @@ func (d *Draft) write(ctx context.Context, b []byte, off int64) error {
 		d.poison(err) // what was staged there may be half overwritten
 		return d.fatal
 	}
-	if d.frontier-off > p.slack && off >= p.ladder.first && d.rewrites(off, min(end, d.frontier-p.slack)) {
-		d.jumpy = true
-	}
+	d.jumpy = d.jumpy || d.jumps(off, end)
 	d.touch(off, end)
 	d.staged.Add(off, end)
 	d.dirty.Add(off, end)
@@ -97,17 +95,22 @@ func (d *Draft) writable(off, end int64) error {
 	return d.rewritable(off, end)
 }
 
-// rewrites reports whether bytes of [off, end) were written before.
-func (d *Draft) rewrites(off, end int64) bool {
-	if d.dirty.Overlaps(off, end) {
+// jumps reports whether a write of [off, end) shows that the file is not written
+// in order: it changes bytes behind the first part and well behind the frontier, or
+// fills a hole further behind than the kernel reorders writes.
+func (d *Draft) jumps(off, end int64) bool {
+	back := d.frontier - off
+	if back <= d.p.slack || off < d.p.ladder.first {
+		return false
+	}
+	if back > reorder*d.p.slack {
 		return true
 	}
-	for p := range d.pieces.in(off, end) {
-		if p.src != d.base {
-			return true
-		}
+	end = min(end, d.frontier-d.p.slack)
+	for range d.pieces.in(off, end) {
+		return true
 	}
-	return false
+	return d.dirty.Overlaps(off, end)
 }
 
 // touch notes that [off, end) changes. The caller holds mu.
