@@ -143,6 +143,7 @@ var kinds = map[string]error{
 	"NoSuchKey":                      objstore.ErrNotFound,
 	"NoSuchBucket":                   objstore.ErrNotFound,
 	"NotFound":                       objstore.ErrNotFound,
+	"XAdminUserNotFound":             objstore.ErrPermission, // 404: versitygw does not know the access key
 	"AccessDenied":                   objstore.ErrPermission,
 	"AllAccessDisabled":              objstore.ErrPermission,
 	"AccountProblem":                 objstore.ErrPermission,
