@@ -23,9 +23,9 @@ const (
 
 const bigName = "big"
 
-func putBytes(ctx context.Context, c *s3.Client, bucket, key string, b []byte) error {
+func putBytes(ctx context.Context, c *s3.Client, bucket, key string, b []byte, algorithm types.ChecksumAlgorithm) error {
 	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(b),
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c}, cheaply)
+		ChecksumAlgorithm: algorithm}, cheaply)
 	return err
 }
 

@@ -187,7 +187,7 @@ func (t *transfer) create(ctx context.Context) error {
 		if err := smallBody(src, i, b); err != nil {
 			return err
 		}
-		if err := putBytes(ctx, t.client, t.Bucket, smallName(i), b); err != nil {
+		if err := putBytes(ctx, t.client, t.Bucket, smallName(i), b, types.ChecksumAlgorithmCrc32c); err != nil {
 			return err
 		}
 	}
