@@ -113,7 +113,7 @@ func TestRandomWritesLittleMemory(t *testing.T) {
 	}
 }
 
-// Ten thousand small files that are open at once need no descriptor each, and
+// Thousands of small files that are open at once need no descriptor each, and
 // what memory does not hold goes to the store.
 func TestManySmallFiles(t *testing.T) {
 	r := newRig(t, memstore.Options{}, Options{Memory: 4 << 20})

@@ -74,6 +74,7 @@ type Pool struct {
 	mu         sync.Mutex
 	drafts     map[*Draft]struct{}
 	reclaiming bool
+	hungry     bool          // the reclaimer found nothing, and waits for a write
 	background int           // goroutines at work
 	idle       chan struct{} // closed when background is 0
 	event      chan struct{} // closed when memory may have become reclaimable

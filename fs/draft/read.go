@@ -30,7 +30,7 @@ func (d *Draft) ReadAt(ctx context.Context, b []byte, off int64) (int, error) {
 			}
 		}
 		switch {
-		case err != nil && ctx.Err() == nil && d.remapped(mapped):
+		case err != nil && ctx.Err() == nil && d.remapped(ctx, mapped):
 			continue // a commit moved the bytes meanwhile
 		case err != nil:
 			return 0, err
@@ -77,9 +77,16 @@ func (d *Draft) readNear(b []byte, off int64) (n int, mapped int64, far []seg, e
 	return n, d.mapped, far, nil
 }
 
-func (d *Draft) remapped(since int64) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+// remapped reports whether bytes are elsewhere since mapped was since. A commit under
+// way may have replaced the object they were in, and not yet said so: wait for it.
+func (d *Draft) remapped(ctx context.Context, since int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.mapped == since && d.busy {
+		if d.wait(ctx) != nil {
+			return false
+		}
+	}
 	return d.mapped != since
 }
 

@@ -28,6 +28,15 @@ func (p *Pool) poke() {
 	}
 }
 
+// feed says that bytes were staged.
+func (p *Pool) feed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hungry {
+		p.wake()
+	}
+}
+
 // wake wakes the reclaimer. The caller holds mu.
 func (p *Pool) wake() {
 	close(p.event)
@@ -37,20 +46,22 @@ func (p *Pool) wake() {
 // reclaim gives memory back until no writer waits; doc.go says why it always
 // comes to an end.
 func (p *Pool) reclaim() {
+	hungry := false
 	for {
 		p.mu.Lock()
 		event := p.event
 		want := p.budget.wanted()
+		p.hungry = hungry && want > 0
+		p.reclaiming = want > 0
+		p.mu.Unlock()
 		if want == 0 {
-			p.reclaiming = false
-			p.mu.Unlock()
 			return
 		}
-		p.mu.Unlock()
-
+		// Some more than is asked for, so that it need not be done for each write.
+		want = max(want, p.budget.max/16)
 		drafts := p.list()
 		slices.SortFunc(drafts, func(a, b *Draft) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
-		want = max(want, p.chunk)
+		found := true
 		switch {
 		case p.reclaimFrom(drafts, want, (*Draft).dropUnchanged) > 0:
 		case p.reclaimFrom(drafts, want, (*Draft).dropClean) > 0:
@@ -58,12 +69,16 @@ func (p *Pool) reclaim() {
 		case p.underWay(drafts):
 			<-event
 		case p.reclaimFrom(drafts, want, (*Draft).dropToDisk) > 0:
-		default:
-			// If there is nothing to spill, then all that is staged belongs to
-			// commits, or to writers about to go on.
-			p.startSpill(drafts)
+		case p.spill(drafts, want):
 			<-event
+		case hungry:
+			// All that is staged belongs to commits, which end, or to writers
+			// that are about to write what they were granted.
+			<-event
+		default:
+			found = false // look again, now that writes are told
 		}
+		hungry = !found
 	}
 }
 

@@ -1,7 +1,9 @@
 package draft
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/pailfs/pailfs/fs/staging"
@@ -17,32 +19,44 @@ type spill struct {
 	changed staging.Set // written meanwhile: not moved
 }
 
-// startSpill begins to move the bytes of the draft that has most of them.
-func (p *Pool) startSpill(drafts []*Draft) {
-	var most *Draft
-	var bytes int64
+// spills is how many private objects are written at a time.
+const spills = 8
+
+// spill begins to move want bytes of the drafts that have most of them, and
+// reports whether there are any.
+func (p *Pool) spill(drafts []*Draft, want int64) bool {
+	type victim struct {
+		d     *Draft
+		bytes int64
+	}
+	var all []victim
 	for _, d := range drafts {
 		d.mu.RLock()
-		n := d.dirty.Bytes()
-		if d.closed || d.busy || d.spilling != nil {
-			n = 0
+		if !d.closed && !d.busy && d.dirty.Bytes() > 0 {
+			all = append(all, victim{d, d.dirty.Bytes()})
 		}
 		d.mu.RUnlock()
-		if n > bytes {
-			most, bytes = d, n
+	}
+	slices.SortStableFunc(all, func(a, b victim) int { return cmp.Compare(b.bytes, a.bytes) })
+	n := 0
+	for _, v := range all {
+		if want <= 0 || n == spills {
+			break
+		}
+		if size := v.d.startSpill(); size > 0 {
+			want -= size
+			n++
 		}
 	}
-	if most != nil {
-		most.startSpill()
-	}
+	return n > 0
 }
 
-func (d *Draft) startSpill() {
+// startSpill begins to move bytes of the draft, and says how many.
+func (d *Draft) startSpill() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed || d.busy || d.spilling != nil || d.dirty.Bytes() == 0 {
-		d.p.poke() // look again
-		return
+		return 0
 	}
 	s := &spill{key: d.p.privateKey()}
 	most := min(d.p.caps.MaxPut, max(d.p.ladder.comfort, d.p.ladder.first))
@@ -52,6 +66,7 @@ func (d *Draft) startSpill() {
 	}
 	d.spilling = s
 	d.p.run(func() { d.spill(s) })
+	return s.size
 }
 
 // sentExtents are the dirty bytes that the store has, and that stay here only

@@ -78,7 +78,7 @@ func (d *Draft) write(ctx context.Context, b []byte, off int64) error {
 	d.size = max(d.size, end)
 	d.frontier = max(d.frontier, end)
 	d.advance(off, end)
-	p.poke()
+	p.feed()
 	return nil
 }
 
