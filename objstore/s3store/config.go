@@ -52,6 +52,10 @@ type Config struct {
 
 	MaxObject int64 // bytes of the largest object; 0 is what the endpoint is known to hold
 
+	// StateDir is a directory of the local disk, for nothing else, that remembers
+	// the uploads which were begun, for AbortStale. "" remembers none.
+	StateDir string
+
 	Log *slog.Logger // nil discards
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/pailfs/pailfs/internal/registry"
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -23,6 +24,7 @@ type Store struct {
 	client    *s3.Client
 	transport *http.Transport
 	cfg       Config
+	uploads   *registry.Registry // of this process; nil remembers none
 
 	facts     atomic.Pointer[facts]
 	algorithm atomic.Pointer[Checksum] // what uploads carry now: never auto
@@ -110,6 +112,11 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	c.Region = ac.Region
 
 	s := &Store{transport: transport, cfg: c}
+	if c.StateDir != "" {
+		if s.uploads, err = registry.Open(c.StateDir); err != nil {
+			return nil, fmt.Errorf("s3: %w", err)
+		}
+	}
 	s.client = s3.NewFromConfig(ac, func(o *s3.Options) {
 		o.HTTPClient = client
 		if c.Endpoint != "" {
@@ -179,8 +186,9 @@ func bucketRegion(ctx context.Context, client *http.Client, c Config) string {
 	return fallback
 }
 
-// Close drops the idle connections.
+// Close drops the idle connections. Uploads that are still open are left to the
+// next AbortStale.
 func (s *Store) Close() error {
 	s.transport.CloseIdleConnections()
-	return nil
+	return s.uploads.Close()
 }

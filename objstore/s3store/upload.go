@@ -24,6 +24,7 @@ var errNoETag = fmt.Errorf("the answer breaks off: %w", io.ErrUnexpectedEOF)
 type upload struct {
 	s        *Store
 	key, id  string
+	at       time.Time // when it began
 	opt      objstore.PutOptions
 	declared bool // the upload names the algorithm, and the commit each part's checksum
 
@@ -80,7 +81,14 @@ func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptio
 		declared, algorithm = false, ChecksumMD5 // the store took no notice of the other
 	}
 	opt.Metadata = knownMetadata(opt.Metadata)
-	return &upload{s: s, key: key, id: *out.UploadId, opt: opt, declared: declared, algorithm: algorithm, parts: map[int]part{}}, nil
+	u := &upload{
+		s: s, key: key, id: *out.UploadId, at: time.Now().UTC(), opt: opt,
+		declared: declared, algorithm: algorithm, parts: map[int]part{},
+	}
+	if err := s.uploads.Begin(u.entry()); err != nil {
+		return nil, errors.Join(fmt.Errorf("note the upload: %w", err), u.abortAfter(ctx))
+	}
+	return u, nil
 }
 
 func (u *upload) PutPart(ctx context.Context, n int, body *io.SectionReader) error {
@@ -231,6 +239,7 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 	u.mu.Lock()
 	u.over = true
 	u.mu.Unlock()
+	u.ended()
 	o := written(u.key, size, u.opt, version(out.ETag), out.ResultMetadata)
 	o.Checksums = checksums(out.ChecksumCRC32C, nil, nil, out.ChecksumType)
 	return o, nil
@@ -270,15 +279,13 @@ func (u *upload) Abort(ctx context.Context) error {
 	if over {
 		return nil
 	}
-	_, err := u.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &u.s.cfg.Bucket, Key: &u.key, UploadId: &u.id,
-	})
-	if err != nil && newFailure(err).status != 404 {
-		return u.s.classify("abort", u.key, err)
+	if err := u.s.abort(ctx, u.key, u.id); err != nil {
+		return err
 	}
 	u.mu.Lock()
 	u.over, u.parts = true, nil
 	u.mu.Unlock()
+	u.ended()
 	return nil
 }
 
