@@ -1,0 +1,100 @@
+// Package open turns a URL into a store. It alone imports all drivers.
+package open
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/dirstore"
+	"github.com/pailfs/pailfs/objstore/s3store"
+)
+
+// Options are what a URL does not say. The zero value is useful.
+type Options struct {
+	// ReadOnly promises that nothing will be written: then the store is not
+	// probed, which takes the right to write.
+	ReadOnly bool
+
+	ConnectTimeout time.Duration // 0 is the driver's default
+	RequestTimeout time.Duration // longest silence within one request; 0 is the driver's default
+	Retry          objstore.Retry
+
+	// StateDir is a directory of the local disk that remembers what was begun in
+	// a store, so that objstore.Cleaner finds what a killed process left behind.
+	// "" remembers nothing, where the provider cannot tell.
+	StateDir string
+
+	Log *slog.Logger // nil discards
+}
+
+// Open returns the store that rawURL names:
+//
+//	file:///dir                a directory
+//	s3://bucket[/prefix]       Amazon S3, or ?endpoint=
+//	minio://bucket[/prefix]    MinIO on this machine, or ?endpoint=
+//	b2://bucket[/prefix]       Backblaze B2, of ?region=
+//
+// The last three take ?endpoint=, region=, profile=, path-style=true|false and
+// ca-file=. Keys of the store are relative to the prefix. No error of Open holds
+// a secret that the URL may contain.
+func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, error) {
+	src, err := parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	switch src.scheme {
+	case "file":
+		s, err := dirstore.Open(src.dir)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	case "s3", "minio", "b2":
+		return openS3(ctx, src, opt)
+	}
+	return nil, fmt.Errorf("%s:// is not supported: use %s", src.scheme, schemes)
+}
+
+func openS3(ctx context.Context, src source, opt Options) (objstore.Store, error) {
+	c := src.s3
+	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Log
+	if opt.StateDir != "" && !opt.ReadOnly {
+		c.StateDir = filepath.Join(opt.StateDir, "s3-uploads")
+	}
+	s, err := s3store.New(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if !opt.ReadOnly {
+		if err := probe(ctx, s, src.prefix); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return objstore.WithPrefix(s, src.prefix), nil
+}
+
+// A prober finds out what its endpoint honours, which takes a small write.
+type prober interface {
+	Probe(ctx context.Context, prefix string) error
+}
+
+func probe(ctx context.Context, s objstore.Store, prefix string) error {
+	p, ok := s.(prober)
+	if !ok {
+		return nil
+	}
+	err := p.Probe(ctx, prefix)
+	if errors.Is(err, objstore.ErrPermission) {
+		// Is it writing alone that is refused?
+		if err := Check(ctx, objstore.WithPrefix(s, prefix)); err != nil {
+			return err
+		}
+	}
+	return explain(err, "write to")
+}

@@ -1,0 +1,81 @@
+package open
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pailfs/pailfs/objstore/s3store"
+)
+
+func TestParse(t *testing.T) {
+	on, off := true, false
+	for url, want := range map[string]source{
+		"file:///dir/a%20b":    {scheme: "file", dir: "/dir/a b"},
+		"file://localhost/dir": {scheme: "file", dir: "/dir"},
+		"s3://b":               {scheme: "s3", s3: s3store.Config{Bucket: "b"}},
+		"s3://b/":              {scheme: "s3", s3: s3store.Config{Bucket: "b"}},
+		"s3://b/a/b":           {scheme: "s3", s3: s3store.Config{Bucket: "b"}, prefix: "a/b/"},
+		"s3://b/a%25/":         {scheme: "s3", s3: s3store.Config{Bucket: "b"}, prefix: "a%/"},
+		"s3://b.with.dots?region=eu-west-1&profile=p&path-style=false": {
+			scheme: "s3", s3: s3store.Config{Bucket: "b.with.dots", Region: "eu-west-1", Profile: "p", PathStyle: &off}},
+		"s3://b?endpoint=http://127.0.0.1:9/&path-style=true&ca-file=/ca.pem": {
+			scheme: "s3", s3: s3store.Config{Bucket: "b", Endpoint: "http://127.0.0.1:9", PathStyle: &on, CABundle: "/ca.pem"}},
+		"s3://b?endpoint=ceph.example":       {scheme: "s3", s3: s3store.Config{Bucket: "b", Endpoint: "https://ceph.example"}},
+		"minio://b/p":                        {scheme: "minio", s3: s3store.Config{Bucket: "b", Endpoint: minioEndpoint, Region: "us-east-1"}, prefix: "p/"},
+		"minio://b?endpoint=https%3A%2F%2Fm": {scheme: "minio", s3: s3store.Config{Bucket: "b", Endpoint: "https://m", Region: "us-east-1"}},
+		"b2://b?region=us-west-004": {
+			scheme: "b2", s3: s3store.Config{Bucket: "b", Endpoint: "https://s3.us-west-004.backblazeb2.com", Region: "us-west-004"}},
+		"b2://b?endpoint=https://s3.eu-central-003.backblazeb2.com": {
+			scheme: "b2", s3: s3store.Config{Bucket: "b", Endpoint: "https://s3.eu-central-003.backblazeb2.com", Region: "eu-central-003"}},
+	} {
+		got, err := parse(url)
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(source{})); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", url, d)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                   "write file:///dir, s3://bucket",
+		"/dir":                               "write file:///dir, s3://bucket",
+		"s3:bucket":                          "two slashes",
+		"gs://b":                             "gs:// is not supported: use file:///dir",
+		"s3://":                              "write s3://bucket",
+		"s3:///prefix":                       "write s3://bucket",
+		"minio://127.0.0.1:9000/b":           "?endpoint=",
+		"s3://KEY:SECRET@b":                  "environment or profile",
+		"s3://b?endpoint=http://u:SECRET@h":  "environment or profile",
+		"s3://b?endpoint=http://h/?x=SECRET": "nothing behind",
+		"s3://b?endpoint=ftp://h":            "https://host",
+		"s3://b?secret=SECRET":               `unknown parameter "secret": s3:// takes endpoint, region`,
+		"s3://b?region=a&region=b":           "given 2 times",
+		"s3://b?region=%zz":                  "%25",
+		"s3://b?path-style=maybe":            "true or false",
+		"s3://b/a//b":                        "leave it out",
+		"s3://b/../c":                        "leave it out",
+		"s3://b/a#b":                         "%23",
+		"b2://b":                             "?region=us-west-004",
+		"b2://b?region=evil.example/":        "us-west-004",
+		"file://dir/x":                       "file:/// and an absolute path",
+		"file://":                            "write file:///dir",
+		"file:///dir?region=x":               `takes no parameter "region"`,
+		"s3://b%zz":                          "write file:///dir",
+	} {
+		_, err := parse(url)
+		switch {
+		case err == nil:
+			t.Errorf("%s: no error", url)
+		case !strings.Contains(err.Error(), want):
+			t.Errorf("%s: %v, want %q", url, err, want)
+		case strings.Contains(err.Error(), "SECRET"), strings.Contains(err.Error(), "\n"):
+			t.Errorf("%s: %q", url, err)
+		}
+	}
+}
