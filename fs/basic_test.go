@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pailfs/pailfs/fs/keypath"
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/faultstore"
 	"github.com/pailfs/pailfs/objstore/memstore"
@@ -250,4 +251,18 @@ func TestLookupsInALargeDirectory(t *testing.T) {
 	if n := len(faults.Calls()); n > 60 {
 		t.Errorf("400 lookups cost %d requests", n)
 	}
+}
+
+func TestPrivateObjectsOfADeadMountAreRemoved(t *testing.T) {
+	state := t.TempDir()
+	m := mountStore(t, Options{StateDir: state})
+	m.put(m.server.m.private+"1", "left", nil)
+	m.put(keypath.Private+"/tmp/somebody/1", "alive", nil)
+	alive := mountStore(t, Options{StateDir: state, Store: m.store})
+	alive.server.m.late.Wait()
+	m.wantKeys(m.server.m.private+"1", keypath.Private+"/tmp/somebody/1")
+	m.server.m.registry.Close() // as if it had died
+	after := mountStore(t, Options{StateDir: state, Store: m.store})
+	after.server.m.late.Wait()
+	m.wantKeys(keypath.Private + "/tmp/somebody/1")
 }

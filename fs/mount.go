@@ -18,6 +18,7 @@ import (
 	"github.com/pailfs/pailfs/fs/draft"
 	"github.com/pailfs/pailfs/fs/keypath"
 	"github.com/pailfs/pailfs/fs/readahead"
+	"github.com/pailfs/pailfs/internal/registry"
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -88,6 +89,9 @@ type mount struct {
 	reads  *readahead.Pool
 	late   sync.WaitGroup // what goes on after the call that caused it
 
+	registry     *registry.Registry // nil without a state directory
+	stopCleaning func()             // what is left is for the next mount
+
 	mu     sync.Mutex
 	failed []Unsaved
 	hidden map[string]bool // prefixes whose hidden keys were logged
@@ -130,6 +134,9 @@ type Server struct {
 func Mount(mountpoint string, opt Options) (*Server, error) {
 	opt.setDefaults()
 	m := newMount(opt)
+	if err := m.watchOrphans(); err != nil {
+		return nil, err
+	}
 	f, err := gofs.Mount(mountpoint, m.root, m.fuseOptions())
 	if err != nil {
 		return nil, err
@@ -140,7 +147,7 @@ func Mount(mountpoint string, opt Options) (*Server, error) {
 
 func newMount(opt Options) *mount {
 	m := &mount{
-		opt: opt, store: opt.Store, log: opt.Log, started: time.Now(),
+		opt: opt, store: opt.Store, log: opt.Log, started: time.Now(), stopCleaning: func() {},
 		private: fmt.Sprintf("%s/tmp/%s/", keypath.Private, strings.ToLower(rand.Text()[:16])),
 		inos:    inos{used: map[uint64]int{}},
 		hidden:  map[string]bool{},
@@ -248,10 +255,14 @@ func (s *Server) Drain(ctx context.Context) []Unsaved {
 			m.report(Unsaved{Key: m.tree.path(&f.place), Size: f.size(), Err: err})
 		}
 	}
+	m.stopCleaning()
 	m.late.Wait()
 	if err := m.drafts.Close(ctx); err != nil {
 		m.log.Warn("some unfinished uploads could not be aborted", "err", err)
+	} else if err := m.registry.End(m.private); err != nil {
+		m.log.Warn("state directory", "err", err)
 	}
+	m.registry.Close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.failed

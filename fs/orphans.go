@@ -1,0 +1,70 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"path/filepath"
+	"time"
+
+	"github.com/pailfs/pailfs/internal/registry"
+	"github.com/pailfs/pailfs/objstore"
+)
+
+// watchOrphans remembers in the state directory which private keys are this
+// mount's, and removes in the background what mounts of the same source left
+// behind when they died: private objects, unfinished uploads.
+func (m *mount) watchOrphans() error {
+	if m.opt.StateDir == "" || m.opt.ReadOnly {
+		return nil
+	}
+	h := fnv.New64a()
+	h.Write([]byte(m.opt.FsName))
+	dir := filepath.Join(m.opt.StateDir, "private", fmt.Sprintf("%016x", h.Sum64()))
+	reg, err := registry.Open(dir)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if err := reg.Begin(m.private); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	m.registry = reg
+	begun := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stopCleaning = cancel
+	m.late.Go(func() {
+		if err := registry.Orphans(dir, func(prefix string) error { return m.removeBelow(ctx, prefix) }); err != nil {
+			m.log.Warn("private objects of a dead mount are left for the next one", "err", err)
+		}
+		c, ok := m.store.(objstore.Cleaner)
+		if !ok {
+			return
+		}
+		n, err := c.AbortStale(ctx, "", begun)
+		if err != nil {
+			m.log.Warn("unfinished uploads of a dead mount are left for the next one", "err", err)
+		}
+		if n > 0 {
+			m.log.Info("unfinished uploads of a dead mount were aborted", "count", n)
+		}
+	})
+	return nil
+}
+
+// removeBelow removes every object below a private prefix.
+func (m *mount) removeBelow(ctx context.Context, prefix string) error {
+	n := 0
+	for o, err := range objstore.ListAll(ctx, m.store, objstore.ListRequest{Prefix: prefix}) {
+		if err != nil {
+			return err
+		}
+		if err := m.store.Delete(ctx, o.Key, objstore.Cond{}); err != nil {
+			return err
+		}
+		n++
+	}
+	if n > 0 {
+		m.log.Info("private objects of a dead mount were removed", "count", n)
+	}
+	return nil
+}
