@@ -58,7 +58,7 @@ func (s *Store) publish(ctx context.Context, op string, p place, t *temp, r reco
 	synced := make(chan error, 1)
 	go func() { synced <- t.file.Sync() }()
 	r.Version = n.version()
-	err = errors.Join(s.writeSidecar(n, r), <-synced)
+	err = errors.Join(s.newSidecar(n, r), <-synced)
 	if err == nil {
 		err = s.install(ctx, op, p, t, cond)
 	}

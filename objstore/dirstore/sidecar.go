@@ -111,7 +111,10 @@ func (s *Store) readSidecar(n inode, v objstore.Version, withSums bool) (r recor
 	defer f.Close()
 	in := bufio.NewReader(f)
 	line, err := in.ReadBytes('\n')
-	if err != nil && err != io.EOF {
+	if err == io.EOF { // never finished, see newSidecar
+		return record{}, false, nil
+	}
+	if err != nil {
 		return record{}, false, err
 	}
 	crc, text, _ := bytes.Cut(line, []byte(" "))
@@ -129,46 +132,84 @@ func (s *Store) readSidecar(n inode, v objstore.Version, withSums bool) (r recor
 	return r, true, nil
 }
 
-// writeSidecar puts a record durably in place of the one an inode has.
-func (s *Store) writeSidecar(n inode, r record) error {
-	if n.dev != s.dev {
-		return unix.EXDEV
-	}
-	dirs, err := s.dirs(true)
-	if err != nil {
-		return err
-	}
+// encode is the record as the text of a sidecar.
+func (r *record) encode() ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text = append(text, '\n')
 	var buf bytes.Buffer
 	buf.WriteString(crcOf(text) + " ")
 	buf.Write(text)
 	foldSums(&buf, r.sums)
+	return buf.Bytes(), nil
+}
 
+// writeSidecar puts a record durably in place of the one an inode has.
+func (s *Store) writeSidecar(n inode, r record) error {
+	dir, name, text, err := s.sidecar(n, r)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
 	t, err := s.newTemp("side")
 	if err != nil {
 		return err
 	}
 	defer t.discard()
-	if _, err := t.file.Write(buf.Bytes()); err != nil {
+	if _, err := t.file.Write(text); err != nil {
 		return err
 	}
 	if err := t.file.Sync(); err != nil {
 		return err
 	}
-	shard, name := sidecarPath(n.ino)
-	dir, _, err := subdir(dirs.side, shard, true)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
 	if err := t.rename(dir, name); err != nil {
 		return err
 	}
 	return unix.Fsync(dir)
+}
+
+// newSidecar writes the record of an inode that has no name yet, and so none to
+// lose: it needs no second file, and one sync. A crash leaves the whole of it,
+// or a first line without an end, which is no sidecar.
+func (s *Store) newSidecar(n inode, r record) error {
+	dir, name, text, err := s.sidecar(n, r)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	// What may be there is left over from the last use of the inode number.
+	fd, err := openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o666)
+	if err == unix.EEXIST {
+		if err = unix.Unlinkat(dir, name, 0); err == nil {
+			fd, err = openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o666)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(text)
+	// Linux file systems persist the name of a new file with its fsync.
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// sidecar gives the open shard directory, the name and the text of a sidecar.
+func (s *Store) sidecar(n inode, r record) (dir int, name string, text []byte, err error) {
+	if n.dev != s.dev {
+		return -1, "", nil, unix.EXDEV
+	}
+	dirs, err := s.dirs(true)
+	if err != nil {
+		return -1, "", nil, err
+	}
+	if text, err = r.encode(); err != nil {
+		return -1, "", nil, err
+	}
+	shard, name := sidecarPath(n.ino)
+	dir, _, err = subdir(dirs.side, shard, true)
+	return dir, name, text, err
 }
 
 // dropSidecar removes the sidecar of an inode. The caller holds the inode open:

@@ -124,9 +124,9 @@ func (t *temp) write(ctx context.Context, off int64, body *io.SectionReader, als
 }
 
 // startWriteback lets the disk begin, so that the fsync at the end is short.
-func (t *temp) startWriteback(off, end int64) {
+func (t *temp) startWriteback(off, size int64) {
 	_ = withFD(t.file, func(fd int) error {
-		return unix.SyncFileRange(fd, off, end, unix.SYNC_FILE_RANGE_WRITE)
+		return unix.SyncFileRange(fd, off, size, unix.SYNC_FILE_RANGE_WRITE)
 	})
 }
 
