@@ -21,7 +21,7 @@ var versitygw = program{"github.com/versity/versitygw/cmd/versitygw", "v1.8.0"}
 // done yet, and returns the paths of the programs.
 func InstallAll() ([]string, error) {
 	var paths []string
-	for _, p := range []program{versitygw} {
+	for _, p := range []program{versitygw, fakeGCS} {
 		file, err := p.install()
 		if err != nil {
 			return paths, err

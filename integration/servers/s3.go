@@ -97,6 +97,7 @@ func S3(t testing.TB) Endpoint {
 // of them: func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }.
 func Main(m *testing.M) int {
 	keep = true
+	defer stopGCS()
 	defer func() {
 		shared.Lock()
 		defer shared.Unlock()

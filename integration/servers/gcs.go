@@ -1,0 +1,254 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var fakeGCS = program{"github.com/fsouza/fake-gcs-server", "v1.56.1"}
+
+// GCSEndpoint says how to reach a Cloud Storage server: fake-gcs-server behind a
+// front that adds what it lacks of the real service (see gcsFront).
+type GCSEndpoint struct {
+	URL string // http://127.0.0.1:PORT
+	Raw string // the same server without the front
+
+	process *process
+}
+
+// API is the endpoint as it is written in the URL of a mount.
+func (e GCSEndpoint) API() string { return e.URL + "/storage/v1" }
+
+// Env is the environment in which a program, pailfs included, looks for no
+// credentials of the user or the machine.
+func (e GCSEndpoint) Env() []string {
+	return []string{
+		"GOOGLE_APPLICATION_CREDENTIALS=",
+		"STORAGE_EMULATOR_HOST=",
+		"CLOUDSDK_CONFIG=" + os.DevNull,
+		"GCE_METADATA_HOST=127.0.0.1:1",
+	}
+}
+
+var sharedGCS struct {
+	sync.Mutex
+	users    int
+	endpoint GCSEndpoint
+	stop     func()
+}
+
+// GCS returns the Cloud Storage server that the tests of this process share,
+// started if this is the first. Like that of S3 it stops with its last user,
+// unless Main keeps it.
+func GCS(t testing.TB) GCSEndpoint {
+	t.Helper()
+	ep, err := holdGCS()
+	if err != nil {
+		t.Fatalf("start a Cloud Storage server: %v", err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the Cloud Storage server's output ends:\n%s", ep.process.tail())
+		}
+		sharedGCS.Lock()
+		sharedGCS.users--
+		last := sharedGCS.users == 0
+		sharedGCS.Unlock()
+		if last && !keep {
+			stopGCS()
+		}
+	})
+	return ep
+}
+
+func holdGCS() (GCSEndpoint, error) {
+	sharedGCS.Lock()
+	defer sharedGCS.Unlock()
+	if sharedGCS.stop == nil {
+		ep, stop, err := StartGCS()
+		if err != nil {
+			return GCSEndpoint{}, err
+		}
+		sharedGCS.endpoint, sharedGCS.stop = ep, stop
+	}
+	sharedGCS.users++
+	return sharedGCS.endpoint, nil
+}
+
+func stopGCS() {
+	sharedGCS.Lock()
+	defer sharedGCS.Unlock()
+	if sharedGCS.stop != nil && sharedGCS.users == 0 {
+		sharedGCS.stop()
+		sharedGCS.stop = nil
+	}
+}
+
+// StartGCS starts a Cloud Storage server of the caller's own. Call stop to end
+// it; its objects are in its memory alone.
+func StartGCS() (ep GCSEndpoint, stop func(), err error) {
+	file, err := fakeGCS.install()
+	if err != nil {
+		return GCSEndpoint{}, nil, err
+	}
+	dir, lock, err := dataDir("gcs")
+	if err != nil {
+		return GCSEndpoint{}, nil, err
+	}
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		lock.Close()
+		return GCSEndpoint{}, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	remove := func() {
+		front.Close()
+		os.RemoveAll(dir)
+		lock.Close()
+	}
+	ep.URL = "http://" + front.Addr().String()
+	for range 5 { // somebody may take the free port before the server does
+		ep.Raw, ep.process, err = startFakeGCS(file, front.Addr().String(), dir)
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		remove()
+		return GCSEndpoint{}, nil, err
+	}
+	server := &http.Server{Handler: newGCSFront(ep.Raw)}
+	go server.Serve(front) // ends with Close
+	return ep, func() {
+		server.Close()
+		ep.process.stop()
+		remove()
+	}, nil
+}
+
+// startFakeGCS starts the server proper. Clients are told the address of the
+// front, where the links of its answers lead.
+func startFakeGCS(file, public, dir string) (string, *process, error) {
+	// Only our own server has this bucket: whoever else took the port has not.
+	seed, bucket := filepath.Join(dir, "seed"), "ours-"+strings.ToLower(rand.Text())
+	if err := os.MkdirAll(filepath.Join(seed, bucket), 0o755); err != nil {
+		return "", nil, err
+	}
+	addr, err := freePort()
+	if err != nil {
+		return "", nil, err
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	// The file back end cannot hold directory markers, nor a key below a key.
+	cmd := exec.Command(file, "-scheme", "http", "-host", host, "-port", port, "-backend", "memory",
+		"-external-url", "http://"+public, "-public-host", public, "-data", seed, "-log-level", "warn")
+	p, err := startProcess(cmd, filepath.Join(dir, "output"))
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	if err := p.waitReady(ctx, "http://"+addr+"/storage/v1/b/"+bucket); err != nil {
+		p.stop()
+		return "", nil, err
+	}
+	return "http://" + addr, p, nil
+}
+
+// GCSBucket makes an empty bucket for one test. Its objects go when the test
+// ends.
+func GCSBucket(t testing.TB, ep GCSEndpoint) string {
+	t.Helper()
+	name := strings.ToLower("test-" + rand.Text())
+	if err := MakeGCSBucket(t.Context(), ep, name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		defer cancel()
+		names, err := GCSObjects(ctx, ep, name)
+		if err != nil {
+			t.Errorf("empty the bucket: %v", err)
+		}
+		for _, object := range names {
+			object := ep.Raw + "/storage/v1/b/" + name + "/o/" + url.PathEscape(object)
+			if _, err := gcsCall(ctx, http.MethodDelete, object, nil); err != nil {
+				t.Errorf("empty the bucket: %v", err)
+			}
+		}
+	})
+	return name
+}
+
+// MakeGCSBucket makes a bucket.
+func MakeGCSBucket(ctx context.Context, ep GCSEndpoint, name string) error {
+	body, err := json.Marshal(map[string]string{"name": name})
+	if err != nil {
+		return err
+	}
+	_, err = gcsCall(ctx, http.MethodPost, ep.Raw+"/storage/v1/b?project=test", body)
+	return err
+}
+
+// GCSObjects lists the names of all objects of a bucket, without any driver, for
+// tests that look at what pailfs wrote.
+func GCSObjects(ctx context.Context, ep GCSEndpoint, bucket string) ([]string, error) {
+	out, err := gcsCall(ctx, http.MethodGet, ep.Raw+"/storage/v1/b/"+bucket+"/o", nil)
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Items []struct{ Name string } }
+	if err := json.Unmarshal(out, &list); err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(list.Items))
+	for _, item := range list.Items {
+		names = append(names, item.Name)
+	}
+	return names, nil
+}
+
+// gcsCall makes one JSON request and returns the body of its answer.
+func gcsCall(ctx context.Context, method, url string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var out bytes.Buffer
+	if _, err := out.ReadFrom(resp.Body); err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &gcsStatus{resp.StatusCode, fmt.Sprintf("%s %s: %s\n%s", method, url, resp.Status, out.Bytes())}
+	}
+	return out.Bytes(), nil
+}
+
+// gcsStatus is an answer other than 200.
+type gcsStatus struct {
+	code int
+	text string
+}
+
+func (s *gcsStatus) Error() string { return s.text }
