@@ -59,6 +59,7 @@ func TestBodyWithoutProgressIsAnError(t *testing.T) {
 			t.Errorf("got %d bytes, %v", n, err)
 		}
 		g.read(r, 0, mib) // what arrived is still good
+		synctest.Wait()
 		g.store.body = nil
 		g.read(r, 0, 2*mib)
 	})
@@ -77,6 +78,7 @@ func TestErrorsOfGetSurface(t *testing.T) {
 		if n := len(g.store.gets()); n > 6 {
 			t.Errorf("%d Gets for 3 reads that fail", n)
 		}
+		synctest.Wait()
 		g.store.before = nil
 		g.read(r, 0, mib)
 	})

@@ -136,6 +136,16 @@ func (r *Reader) dropChunks(s *stream) int64 {
 	return got
 }
 
+// dropOutside gives back what s holds outside of [off, end), unless somebody
+// waits for it.
+func (r *Reader) dropOutside(s *stream, off, end int64) {
+	for i := len(r.chunks) - 1; i >= 0; i-- {
+		if c := r.chunks[i]; c.s == s && c.reads == 0 && (c.end <= off || c.lo >= end) {
+			r.drop(c)
+		}
+	}
+}
+
 // trim gives back what s has read, but the last keep bytes, and what it left
 // out so far behind that nobody will come for it.
 func (r *Reader) trim(s *stream, keep int64) int64 {

@@ -73,11 +73,14 @@ type rig struct {
 	content []byte
 }
 
-func content(size int64) []byte {
-	b := make([]byte, size)
+// content is size random bytes, always the same.
+func content(size int64) []byte { return random()[:size:size] }
+
+var random = sync.OnceValue(func() []byte {
+	b := make([]byte, 128*mib)
 	rand.NewChaCha8([32]byte{7}).Read(b)
 	return b
-}
+})
 
 func newRig(t failer, body []byte, opt Options) *rig {
 	store := &probe{Store: memstore.New(memstore.Options{})}

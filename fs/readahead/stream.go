@@ -67,6 +67,9 @@ func (s *stream) low() int64 {
 
 // touches reports that what s and t have read is one range.
 func (s *stream) touches(t *stream) bool {
+	if !s.sequential() && !t.sequential() {
+		return t.start == s.next || s.start == t.next
+	}
 	if !s.sequential() || !t.sequential() {
 		return t.low() <= s.next && s.low() <= t.next
 	}
@@ -81,10 +84,11 @@ func (s *stream) touches(t *stream) bool {
 // near reports whether a read belongs to s, and how far it is from its end.
 func (s *stream) near(off, end int64) (distance int64, ok bool) {
 	distance = max(off-s.next, s.next-off)
-	if s.sequential() && distance <= s.reach() {
-		return distance, true
+	if s.sequential() {
+		return distance, distance <= s.reach()
 	}
-	return distance, off <= s.next && end >= s.low()
+	// Streams go on where they were; reads that overlap do so by chance.
+	return distance, off == s.next || end == s.start || off >= s.start && end <= s.next
 }
 
 // advance adds a read that is near to s.
@@ -100,6 +104,7 @@ func (s *stream) advance(off, end, maxWindow int64) {
 		}
 		if s.run < min(n, minWindow/8) {
 			s.start, s.next, s.run, s.window = off, end, n, 0
+			s.r.dropOutside(s, off, end)
 			return
 		}
 	}
@@ -108,6 +113,9 @@ func (s *stream) advance(off, end, maxWindow int64) {
 	if s.sequential() || grows {
 		s.open(maxWindow)
 	}
+	if gap > keep && s.window < maxYoung {
+		s.r.dropOutside(s, s.next-maxSeek, s.next+maxYoung) // of a window once larger
+	}
 }
 
 // open makes s sequential, with a window that follows its run.
@@ -115,9 +123,11 @@ func (s *stream) open(maxWindow int64) {
 	s.window = max(min(8*s.run, maxWindow), minWindow)
 }
 
-// chunk is the size of the next Get ahead of s.
+// chunk is the size of the next Get ahead of s: small enough that one can begin
+// before the oldest has been read, so that no connection waits for the reader.
 func (s *stream) chunk(window int64) int64 {
-	return min(max(window/int64(s.r.p.parallel), min(minChunk, window/2), segmentSize), maxChunk)
+	n := window * 2 / 3 / int64(s.r.p.parallel) &^ (segmentSize - 1)
+	return min(max(n, min(minChunk, window/2), segmentSize), maxChunk)
 }
 
 // note finds or makes the stream of a read. r.mu is held.
