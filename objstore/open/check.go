@@ -31,7 +31,7 @@ func explain(err error, do string) error {
 	case errors.Is(err, objstore.ErrPermission) && do == "write to":
 		advice = "the credentials do not allow to write: use others, or mount read-only"
 	case errors.Is(err, objstore.ErrPermission):
-		advice = "the credentials are missing or refused: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, that may " + do + " the bucket"
+		advice = "the credentials are missing or refused: give some that may " + do + " the bucket, by environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS), profile or file"
 	case errors.Is(err, objstore.ErrThrottled):
 		advice = "the store asks to slow down: try again later"
 	case errors.Is(err, objstore.ErrTransient):

@@ -38,10 +38,13 @@ type Options struct {
 //	s3://bucket[/prefix]       Amazon S3, or ?endpoint=
 //	minio://bucket[/prefix]    MinIO on this machine, or ?endpoint=
 //	b2://bucket[/prefix]       Backblaze B2, of ?region=
+//	gs://bucket[/prefix]       Google Cloud Storage; also gcs://
 //
-// The last three take ?endpoint=, region=, profile=, path-style=true|false and
-// ca-file=. Keys of the store are relative to the prefix. No error of Open holds
-// a secret that the URL may contain.
+// S3, MinIO and B2 take ?endpoint=, region=, profile=, path-style=true|false and
+// ca-file=; Cloud Storage takes ?endpoint=, credentials= (a file),
+// anonymous=true, impersonate= (a service account), user-project=,
+// one-stream=true and ca-file=. Keys of the store are relative to the prefix. No
+// error of Open holds a secret that the URL may contain.
 func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, error) {
 	src, err := parse(rawURL)
 	if err != nil {
@@ -56,6 +59,8 @@ func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, erro
 		return s, nil
 	case "s3", "minio", "b2":
 		return openS3(ctx, src, opt)
+	case "gs", "gcs":
+		return openGCS(ctx, src, opt)
 	}
 	return nil, fmt.Errorf("%s:// is not supported: use %s", src.scheme, schemes)
 }

@@ -8,11 +8,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pailfs/pailfs/objstore/gcsstore"
 	"github.com/pailfs/pailfs/objstore/s3store"
 )
 
 const (
-	schemes = "file:///dir, s3://bucket, minio://bucket or b2://bucket"
+	schemes = "file:///dir, s3://bucket, gs://bucket, minio://bucket or b2://bucket"
 
 	minioEndpoint = "http://127.0.0.1:9000" // where `minio server` listens unless told otherwise
 
@@ -24,9 +25,10 @@ const (
 // A source is a URL, understood.
 type source struct {
 	scheme string
-	dir    string         // file
-	s3     s3store.Config // s3, minio, b2
-	prefix string         // of keys; empty, or it ends in "/"
+	dir    string          // file
+	s3     s3store.Config  // s3, minio, b2
+	gcs    gcsstore.Config // gs, gcs
+	prefix string          // of keys; empty, or it ends in "/"
 }
 
 // parse reads a URL. Its errors repeat no part of it that may be a secret.
@@ -48,6 +50,8 @@ func parse(raw string) (source, error) {
 	switch u.Scheme {
 	case "file":
 		return src, src.parseFile(u)
+	case "gs", "gcs":
+		return src, src.parseGCS(u)
 	case "s3", "minio", "b2":
 		return src, src.parseS3(u)
 	}

@@ -46,7 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		"":                                   "write file:///dir, s3://bucket",
 		"/dir":                               "write file:///dir, s3://bucket",
 		"s3:bucket":                          "two slashes",
-		"gs://b":                             "gs:// is not supported: use file:///dir",
+		"ftp://b":                            "ftp:// is not supported: use file:///dir",
 		"s3://":                              "write s3://bucket",
 		"s3:///prefix":                       "write s3://bucket",
 		"minio://127.0.0.1:9000/b":           "?endpoint=",
