@@ -174,6 +174,9 @@ func (u *upload) compose(ctx context.Context, objects []*storage.ObjectAttrs, wa
 	if err != nil {
 		return u.s.settle(ctx, t, &want, err)
 	}
+	if a.Size != want.Size || a.CRC32C != want.CRC32C {
+		return nil, fmt.Errorf("compose %q: %w", want.Name, errChecksum)
+	}
 	return a, nil
 }
 

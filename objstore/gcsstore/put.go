@@ -89,6 +89,9 @@ func (s *Store) insert(ctx context.Context, in insert) (*storage.ObjectAttrs, er
 		in.attrs.Name, in.attrs.Size, in.attrs.CRC32C = in.key, in.size, *in.crc
 		return s.settle(ctx, t, &in.attrs, err)
 	}
+	if err == nil && in.crc != nil && a.CRC32C != *in.crc {
+		return nil, errChecksum
+	}
 	return a, err
 }
 
