@@ -89,7 +89,7 @@ func TestFallBackToMD5(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(rec.headers); n != 5 { // the first put twice
-			t.Errorf("%d requests", n)
+			t.Fatalf("%d requests: %v", n, rec.headers)
 		}
 		if rec.headers[4].Get("Content-Md5") == "" {
 			t.Error("a part without a checksum")

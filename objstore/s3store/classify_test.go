@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +17,23 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-// answering returns a store whose every request is answered by h.
+// answering returns a store whose every request is answered by h. The bucket has
+// a name of its own, by which requests of other programs, for a server that had
+// the port before, are told apart.
 func answering(t *testing.T, h http.HandlerFunc, change ...func(*Config)) *Store {
 	t.Helper()
-	srv := httptest.NewServer(h)
+	bucket := "bucket-" + strings.ToLower(rand.Text())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/"+bucket && !strings.HasPrefix(r.URL.Path, "/"+bucket+"/") {
+			t.Logf("not for this test: %s %s", r.Method, r.URL.Path)
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		h(w, r)
+	}))
 	t.Cleanup(srv.Close)
 	c := Config{
-		Bucket: "bucket", Endpoint: srv.URL, Region: "us-east-1", AccessKey: "key", SecretKey: "s3cret",
+		Bucket: bucket, Endpoint: srv.URL, Region: "us-east-1", AccessKey: "key", SecretKey: "s3cret",
 		Retry: objstore.Retry{Attempts: 2, MaxDelay: time.Millisecond},
 	}
 	for _, f := range change {
@@ -141,7 +152,7 @@ func TestClassify(t *testing.T) {
 			if strings.Contains(text, "s3cret") || strings.Contains(text, "\n") || strings.Contains(text, "operation error") {
 				t.Errorf("%q", text)
 			}
-			if tt.code == "NoSuchBucket" && !strings.Contains(text, `there is no bucket "bucket"`) {
+			if tt.code == "NoSuchBucket" && !strings.Contains(text, `there is no bucket "bucket-`) {
 				t.Errorf("the bucket is not named: %q", text)
 			}
 		})

@@ -153,6 +153,7 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 func newRetryer(r objstore.Retry) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.RateLimiter = ratelimit.None
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: vanished})
 		if r.Attempts > 0 {
 			o.MaxAttempts = r.Attempts
 		}
@@ -162,6 +163,10 @@ func newRetryer(r objstore.Retry) aws.Retryer {
 		}
 	})
 }
+
+// vanished is the answer of versitygw to a write in a directory that a delete of
+// its last object removes at that moment.
+var vanished = map[string]struct{}{"ExistingObjectIsDirectory": {}}
 
 // bucketRegion asks Amazon where a bucket lives; the answer needs no
 // credentials. Where there is no answer the SDK's first region serves: the
