@@ -61,9 +61,9 @@ func (s *Store) removeLater(names []string) {
 	})
 }
 
-// AbortStale finds the temporary objects of uploads to keys below prefix. Those
-// of one upload have a directory of their own, and name its key; it is as old as
-// the oldest of them.
+// AbortStale finds the temporary objects of uploads to keys below prefix. The
+// names of one upload begin alike, and their metadata say its key; it is as old
+// as the oldest of them.
 func (s *Store) AbortStale(ctx context.Context, prefix string, olderThan time.Time) (int, error) {
 	type found struct {
 		key   string
@@ -72,22 +72,20 @@ func (s *Store) AbortStale(ctx context.Context, prefix string, olderThan time.Ti
 	}
 	uploads := map[string]*found{}
 	for token, more := "", true; more; more = token != "" {
-		var err error
-		var req = objstore.ListRequest{Prefix: s.cfg.Private, Token: token}
-		attrs, next, err := s.page(ctx, req)
+		attrs, next, err := s.page(ctx, objstore.ListRequest{Prefix: s.cfg.Private, Token: token})
 		if err != nil {
 			return 0, s.classify("abort", prefix, err)
 		}
 		for _, a := range attrs {
-			dir, _, ok := strings.Cut(strings.TrimPrefix(a.Name, s.cfg.Private), "/")
+			id, _, ok := strings.Cut(strings.TrimPrefix(a.Name, s.cfg.Private), ".")
 			key := decodeMetadata(a.Metadata)[keyName]
 			if !ok || key == "" { // not ours
 				continue
 			}
-			u := uploads[dir]
+			u := uploads[id]
 			if u == nil {
 				u = &found{key: key, began: a.Created}
-				uploads[dir] = u
+				uploads[id] = u
 			}
 			if a.Created.Before(u.began) {
 				u.began = a.Created

@@ -241,7 +241,7 @@ func TestUploadComposesATree(t *testing.T) {
 			t.Errorf("a part was sent with %v, %v", r.body, r.query)
 		}
 		if name := r.query.Get("name"); !strings.HasPrefix(name, DefaultPrivate) ||
-			r.body["storageClass"] != standard && !strings.Contains(name, "/class-") {
+			r.body["storageClass"] != standard && !strings.Contains(name, ".class-") {
 			t.Errorf("part %q of class %v", name, r.body["storageClass"])
 		}
 	}

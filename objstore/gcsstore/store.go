@@ -37,18 +37,23 @@ type Store struct {
 var (
 	_ objstore.Store        = (*Store)(nil)
 	_ objstore.Cleaner      = (*Store)(nil)
+	_ objstore.Renamer      = (*renamer)(nil)
 	_ objstore.Upload       = (*upload)(nil)
 	_ objstore.PartCopier   = (*upload)(nil)
 	_ objstore.LateMetadata = (*upload)(nil)
 	_ objstore.Upload       = (*stream)(nil)
 )
 
-// New returns the store of one bucket. It asks the network for nothing, unless
-// credentials must be looked for on the metadata server.
+// New returns the store of one bucket. It asks Google whether the bucket has a
+// hierarchical namespace, which makes the store a Renamer. That it cannot ask is
+// no error: the first request proper will tell what is wrong.
 func New(ctx context.Context, c Config) (objstore.Store, error) {
 	s, err := newStore(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if s.cfg.google() && s.hierarchical(ctx) {
+		return s.renaming(), nil
 	}
 	return s, nil
 }

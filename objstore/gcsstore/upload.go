@@ -26,8 +26,8 @@ const keyName = "pailfs-key"
 // upload is an object that is put together from others: each part is a temporary
 // object until then, or a range of an object that is there already.
 type upload struct {
-	s        *Store
-	key, dir string // dir is the prefix of the temporary objects
+	s       *Store
+	key, id string // the names of temporary objects begin with id and "."
 
 	mu      sync.Mutex
 	opt     objstore.PutOptions
@@ -63,8 +63,9 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	}
 	return &upload{
 		s: s, key: key, opt: opt,
-		// The date is for people who find what a crash left.
-		dir:     s.cfg.Private + time.Now().UTC().Format("20060102T150405Z-") + rand.Text() + "/",
+		// The date is for people who find what a crash left. One directory for all:
+		// where directories are real, they would stay.
+		id:      s.cfg.Private + time.Now().UTC().Format("20060102T150405Z-") + rand.Text(),
 		parts:   map[int]part{},
 		sources: map[sourceID]*storage.ObjectAttrs{},
 		temps:   map[string]struct{}{},
@@ -98,7 +99,7 @@ func (u *upload) PutPart(ctx context.Context, n int, body *io.SectionReader) err
 // temporary begins an object of the upload. It is known from now on, so that it
 // is removed whatever becomes of the request.
 func (u *upload) temporary(name string) insert {
-	name = u.dir + name + "-" + rand.Text()[:8]
+	name = u.id + "." + name + "-" + rand.Text()[:8]
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.temps[name] = struct{}{}

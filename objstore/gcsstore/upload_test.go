@@ -1,0 +1,339 @@
+package gcsstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/integration/servers"
+	"github.com/pailfs/pailfs/objstore"
+)
+
+func read(t *testing.T, s objstore.Store, key string) []byte {
+	t.Helper()
+	body, _, err := s.Get(t.Context(), key, objstore.All, objstore.Cond{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// random is n bytes that differ from place to place.
+func random(n int) []byte {
+	b := make([]byte, n)
+	x := uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}
+
+func TestManyParts(t *testing.T) {
+	s := open(t)
+	whole := random(70 * 1000)
+	u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for part := range slices.Chunk(whole, 1000) {
+		n++
+		if err := u.PutPart(t.Context(), n, io.NewSectionReader(bytes.NewReader(part), 0, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := u.Commit(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, s, "k"), whole) {
+		t.Error("the object is not the parts in their order")
+	}
+}
+
+// A patch: an object whose middle is new, of ranges that must be sent again.
+func TestCopiedRanges(t *testing.T) {
+	s := open(t)
+	old := random(3 << 20)
+	o, err := s.Put(t.Context(), "k", io.NewSectionReader(bytes.NewReader(old), 0, int64(len(old))), objstore.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{Cond: objstore.Cond{Version: o.Version}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := u.(objstore.PartCopier)
+	if err := c.CopyPart(t.Context(), 1, "k", o.Version, objstore.Range{Off: 0, Len: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.PutPart(t.Context(), 2, section("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CopyPart(t.Context(), 3, "k", o.Version, objstore.Range{Off: 2 << 20, Len: -1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []objstore.Range{{Off: -1, Len: 1}, {Off: 0, Len: 0}, {Off: 0, Len: 3<<20 + 1}, {Off: 3 << 20, Len: -1}} {
+		if err := c.CopyPart(t.Context(), 4, "k", o.Version, r); !errors.Is(err, objstore.ErrRange) {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if _, err := u.Commit(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Concat(old[:1<<20], []byte("new"), old[2<<20:])
+	if !bytes.Equal(read(t, s, "k"), want) {
+		t.Error("the object is not what it was patched to")
+	}
+}
+
+// A source that changes before the commit is a condition that does not hold.
+func TestCopiedSourceChanges(t *testing.T) {
+	s := open(t)
+	o, err := s.Put(t.Context(), "src", section("old"), objstore.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []objstore.Range{objstore.All, {Off: 1, Len: 1}} {
+		u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := u.(objstore.PartCopier).CopyPart(t.Context(), 1, "src", o.Version, r); err != nil {
+			t.Fatal(err)
+		}
+		if o, err = s.Put(t.Context(), "src", section("new"), objstore.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Commit(t.Context(), 1); !errors.Is(err, objstore.ErrCond) {
+			t.Errorf("commit: %v", err)
+		}
+		if err := u.Abort(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// open checks that nothing is left of these when the test ends.
+func TestNothingIsLeft(t *testing.T) {
+	s := open(t)
+	begin := func(cond objstore.Cond) objstore.Upload {
+		u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{Cond: cond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 40 {
+			if err := u.PutPart(t.Context(), n+1, section("part")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return u
+	}
+	// A commit that fails at its last step, after one of composing.
+	u := begin(objstore.Cond{Version: "7"})
+	if _, err := u.Commit(t.Context(), 40); !errors.Is(err, objstore.ErrCond) {
+		t.Errorf("commit: %v", err)
+	}
+	if err := u.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// A commit that is cancelled, at any request of it.
+	u = begin(objstore.Cond{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := u.Commit(ctx, 40); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit: %v", err)
+	}
+	// An abort that is cancelled is tried again.
+	if err := u.Abort(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("abort: %v", err)
+	}
+	if err := u.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// Parts that are replaced, and more than are committed.
+	u = begin(objstore.Cond{})
+	if err := u.PutPart(t.Context(), 3, section("again")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), 20); err != nil {
+		t.Error(err)
+	}
+	if err := u.PutPart(t.Context(), 1, section("late")); err == nil {
+		t.Error("an upload that is over took a part")
+	}
+}
+
+// What a killed process left behind is found by another, below its prefix.
+func TestAbortStaleAfterCrash(t *testing.T) {
+	ep := servers.GCS(t)
+	bucket := servers.GCSBucket(t, ep)
+	c := Config{Bucket: bucket, Endpoint: ep.API(), Private: "p/" + DefaultPrivate}
+	crashed, err := newStore(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"p/a/k", "p/b/k"} {
+		u, err := crashed.NewUpload(t.Context(), key, objstore.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			if err := u.PutPart(t.Context(), n+1, section("part")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := crashed.Put(t.Context(), c.Private+"foreign/x", section("not ours"), objstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := newStore(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := objstore.WithPrefix(bare, "p")
+	t.Cleanup(func() { s.Close() })
+	for o, err := range objstore.ListAll(t.Context(), s, objstore.ListRequest{}) {
+		t.Errorf("listed %+v, %v", o, err)
+	}
+	cleaner := s.(objstore.Cleaner)
+	for _, want := range []struct {
+		prefix    string
+		olderThan time.Time
+		n, left   int
+	}{
+		{"", time.Now().Add(-time.Hour), 0, 7},
+		{"a/", time.Now().Add(time.Hour), 1, 4},
+		{"a/", time.Now().Add(time.Hour), 0, 4},
+		{"", time.Now().Add(time.Hour), 1, 1},
+	} {
+		n, err := cleaner.AbortStale(t.Context(), want.prefix, want.olderThan)
+		if err != nil || n != want.n {
+			t.Errorf("%+v: %d, %v", want, n, err)
+		}
+		if names := objectsIn(t, ep, bucket); len(names) != want.left {
+			t.Errorf("%+v: left %q", want, names)
+		}
+	}
+}
+
+// One stream makes no object but its own.
+func TestOneStreamWritesOneObject(t *testing.T) {
+	ep := servers.GCS(t)
+	bucket := servers.GCSBucket(t, ep)
+	s, err := newStore(t.Context(), Config{Bucket: bucket, Endpoint: ep.API(), OneStream: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if !s.Caps().OrderedParts {
+		t.Error("the Caps promise parts in any order")
+	}
+	u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{Cond: objstore.Cond{Absent: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := u.(objstore.LateMetadata); ok {
+		t.Error("a stream takes metadata when it has begun")
+	}
+	whole := random(chunk + 5<<20) // two requests
+	n := 0
+	for part := range slices.Chunk(whole, 5<<20) {
+		n++
+		if err := u.PutPart(t.Context(), n, io.NewSectionReader(bytes.NewReader(part), 0, int64(len(part)))); err != nil {
+			t.Fatal(err)
+		}
+		if names := objectsIn(t, ep, bucket); len(names) != 0 {
+			t.Errorf("before the commit the bucket holds %q", names)
+		}
+	}
+	if err := u.PutPart(t.Context(), n+2, section("x")); !errors.Is(err, objstore.ErrUnsupported) {
+		t.Errorf("a part out of order: %v", err)
+	}
+	if _, err := u.Commit(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, s, "k"), whole) {
+		t.Error("the object is not the stream")
+	}
+	if names := objectsIn(t, ep, bucket); !slices.Equal(names, []string{"k"}) {
+		t.Errorf("the bucket holds %q", names)
+	}
+}
+
+// The emulator without its front keeps the conditions of an insert alone. The
+// Caps say so, and what can be known by looking first is refused all the same.
+func TestProbeOfAnEmulatorThatIgnoresConditions(t *testing.T) {
+	ep := servers.GCS(t)
+	s, err := newStore(t.Context(), Config{Bucket: servers.GCSBucket(t, ep), Endpoint: ep.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.Probe(t.Context(), "p/"); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Caps(); c.CondPut || c.CondCopy || c.CondDelete {
+		t.Errorf("the Caps promise conditions: %+v", c)
+	}
+	first, err := s.Put(t.Context(), "k", section("first"), objstore.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), "k", section("second"), objstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	other := objstore.Cond{Version: first.Version}
+	if err := s.Delete(t.Context(), "k", other); !errors.Is(err, objstore.ErrCond) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := s.Copy(t.Context(), "k", "k2", objstore.CopyOptions{Dst: other}); !errors.Is(err, objstore.ErrNotFound) {
+		t.Errorf("copy of nothing: %v", err)
+	}
+	u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{Cond: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.PutPart(t.Context(), 1, section("third")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), 1); !errors.Is(err, objstore.ErrCond) {
+		t.Errorf("commit: %v", err)
+	}
+	if err := u.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := s.Get(t.Context(), "k", objstore.All, other); !errors.Is(err, objstore.ErrCond) {
+		t.Errorf("get: %v", err)
+	}
+	if got := read(t, s, "k"); string(got) != "second" {
+		t.Errorf("the object is %q", got)
+	}
+}
+
+// An object that is kept compressed is its bytes as stored.
+func TestCompressedObject(t *testing.T) {
+	s := open(t)
+	packed := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4a\xca\x4f\xa9\x04\x04\x00\x00\xff\xff\x5a\xb5\xdb\xdb\x04\x00\x00\x00"
+	w := s.bucket().Object("k").NewWriter(t.Context())
+	w.ContentEncoding = "gzip"
+	if _, err := io.Copy(w, strings.NewReader(packed)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, s, "k"); string(got) != packed {
+		t.Errorf("read %q", got)
+	}
+}
