@@ -100,8 +100,7 @@ func (d *Draft) copyWhole(ctx context.Context, key string, b body, opt objstore.
 		cond = objstore.Cond{} // the condition on the source says the same
 	}
 	if src.Size != b.end || src.Size > c.MaxCopy || !cond.IsZero() && !c.CondCopy ||
-		opt.ContentType != "" && opt.ContentType != src.ContentType ||
-		opt.StorageClass != "" && opt.StorageClass != src.StorageClass {
+		opt.ContentType != "" && src.ContentType != "" && opt.ContentType != src.ContentType {
 		return obj, false, nil
 	}
 	obj, err = d.p.store.Copy(ctx, key, src.Key, objstore.CopyOptions{Src: src.Version, Dst: cond, Metadata: opt.Metadata})

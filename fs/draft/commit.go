@@ -118,23 +118,49 @@ func (d *Draft) publish(ctx context.Context, t Target) (objstore.Object, error) 
 			return objstore.Object{}, objstore.NewError("commit", t.Key, objstore.ErrUnsupported,
 				fmt.Errorf("the upload under way goes to %q: %w", s.key, ErrGone))
 		case s.cond != t.Cond:
-			if u, ok := s.up.(lateCond); ok {
+			if u, ok := s.up.(lateCond); ok && d.p.caps.CondPut {
 				u.SetCond(t.Cond)
 				s.cond = t.Cond
 			} // else let the store decide
 		}
 	}
 	d.mu.Unlock()
+	if err := d.holds(ctx, t); err != nil {
+		return objstore.Object{}, err
+	}
 	if s != nil {
 		return d.finish(ctx, s, t)
 	}
 	id := newID()
 	d.attempt(id)
-	obj, err := d.assemble(ctx, t.Key, t.put(id))
+	obj, err := d.assemble(ctx, t.Key, t.put(id, d.p.caps))
 	if err != nil {
 		return obj, err
 	}
 	return d.adopt(obj)
+}
+
+// holds looks whether the condition holds, for a store that does not: a race is
+// still possible then, but not the loss of what was there long before.
+func (d *Draft) holds(ctx context.Context, t Target) error {
+	if d.p.caps.CondPut || t.Cond.IsZero() {
+		return nil
+	}
+	o, err := d.p.store.Stat(ctx, t.Key)
+	switch {
+	case errors.Is(err, objstore.ErrNotFound):
+		if t.Cond.Version == "" {
+			return nil
+		}
+		err = errors.New("no object is there")
+	case err != nil:
+		return err
+	case !t.Cond.Absent && o.Version == t.Cond.Version:
+		return nil
+	default:
+		err = fmt.Errorf("version is %q", o.Version)
+	}
+	return objstore.NewError("commit", t.Key, objstore.ErrCond, err)
 }
 
 // lateCond is an Upload whose condition may be changed until its Commit.
@@ -257,7 +283,7 @@ func (d *Draft) amend(ctx context.Context, obj objstore.Object, t Target) (objst
 	d.changed = true // until the metadata are there too
 	d.mu.Unlock()
 	t.Cond = objstore.Cond{Version: obj.Version}
-	obj, err := d.assemble(ctx, t.Key, t.put(id))
+	obj, err := d.assemble(ctx, t.Key, t.put(id, d.p.caps))
 	if err != nil {
 		return obj, fmt.Errorf("metadata: %w", err)
 	}

@@ -41,7 +41,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		d.Start(now)
 		// Block i holds its number and a count that only its writer raises.
 		block := func(i, n int) []byte {
-			return bytes.Repeat([]byte(strconv.Itoa(1000000+i*1000+n) + "\n"), size/8)
+			return bytes.Repeat([]byte(strconv.Itoa(1000000+i*1000+n)+"\n"), size/8)
 		}
 		var wrote [blocks]atomic.Int64
 		stop := make(chan struct{})

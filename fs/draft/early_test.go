@@ -118,21 +118,24 @@ func TestUnorderedWriters(t *testing.T) {
 	d.Start(at("k"))
 	b := text(1, 2<<20)
 	next := make(chan int)
-	var wg sync.WaitGroup
+	var wg, window sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for off := range next {
 				if err := d.WriteAt(r.ctx, b[off:off+4*kib], int64(off)); err != nil {
 					t.Error(err)
 				}
+				window.Done()
 			}
 		})
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for window := 0; window < len(b); window += 64 * kib {
+	for off := 0; off < len(b); off += 64 * kib {
+		window.Add(16)
 		for _, i := range rng.Perm(16) {
-			next <- window + i*4*kib
+			next <- off + i*4*kib
 		}
+		window.Wait() // the kernel, too, has only so many in flight
 	}
 	close(next)
 	wg.Wait()

@@ -39,6 +39,7 @@ func model(t *rapid.T, dir string) {
 			c.MaxPut = rapid.SampledFrom([]int64{6000, 1 << 20}).Draw(t, "maxput")
 			c.MaxCopy = rapid.SampledFrom([]int64{0, 50_000, 1 << 30}).Draw(t, "maxcopy")
 			c.OrderedParts = rapid.IntRange(0, 5).Draw(t, "ordered") == 0
+			c.CondPut = rapid.IntRange(0, 3).Draw(t, "condput") > 0
 			c.CondCopy = rapid.Bool().Draw(t, "condcopy")
 		},
 	}, opt)

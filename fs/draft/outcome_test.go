@@ -62,8 +62,9 @@ func TestFailedCommit(t *testing.T) {
 
 // Somebody else was first: the draft stays dirty, and its bytes can be saved.
 func TestLostRace(t *testing.T) {
-	for _, size := range []int{5 * kib, 50 * kib} {
-		r := tiny(t)
+	for i, size := range []int{5 * kib, 50 * kib, 5 * kib, 50 * kib} {
+		r := newRig(t, memstore.Options{Caps: func(c *objstore.Caps) { c.CondPut = i < 2 }},
+			Options{Memory: 64 * kib, PartSize: 8 * kib})
 		d := r.pool.New()
 		d.Start(func() Target { return Target{Key: "k", Cond: objstore.Cond{Absent: true}} })
 		b := text(1, size)

@@ -14,11 +14,12 @@ type source struct {
 	private bool            // an object of ours, to be deleted when unused
 	disk    bool            // the draft's file in the cache directory
 	gone    bool            // in the upload under way: not readable before its commit
+	fresh   bool            // all of it was written since the last commit
 	refs    int             // pieces that name it
 }
 
 // gone is the source of all bytes that are only in an upload.
-var gone = &source{gone: true}
+var gone = &source{gone: true, fresh: true}
 
 // piece says that the bytes [off, end) of the file begin at byte at of src.
 type piece struct {

@@ -75,6 +75,8 @@ type Pool struct {
 	drafts     map[*Draft]struct{}
 	reclaiming bool
 	hungry     bool          // the reclaimer found nothing, and waits for a write
+	flights    []func()      // parts to be sent, in order
+	flying     int           // goroutines that send them
 	background int           // goroutines at work
 	idle       chan struct{} // closed when background is 0
 	event      chan struct{} // closed when memory may have become reclaimable
@@ -138,7 +140,7 @@ func (p *Pool) Edit(obj objstore.Object) *Draft {
 func (p *Pool) draft() *Draft {
 	d := &Draft{p: p, op: semaphore.NewWeighted(writers), event: make(chan struct{})}
 	d.disk.Dir = p.opt.Dir
-	d.diskSrc = &source{disk: true}
+	d.diskSrc = &source{disk: true, fresh: true}
 	d.ctx, d.cancel = context.WithCancel(p.ctx)
 	d.used.Store(p.clock.Add(1))
 	p.mu.Lock()
@@ -234,6 +236,36 @@ func (p *Pool) run(f func()) {
 		}()
 		f()
 	}()
+}
+
+// fly does f, which sends a part, when it is its turn.
+func (p *Pool) fly(f func()) {
+	p.mu.Lock()
+	p.flights = append(p.flights, f)
+	start := p.flying < p.opt.Parallel
+	if start {
+		p.flying++
+	}
+	p.mu.Unlock()
+	if start {
+		p.run(p.sendFlights)
+	}
+}
+
+func (p *Pool) sendFlights() {
+	for {
+		p.mu.Lock()
+		if len(p.flights) == 0 {
+			p.flights = nil
+			p.flying--
+			p.mu.Unlock()
+			return
+		}
+		f := p.flights[0]
+		p.flights = p.flights[1:]
+		p.mu.Unlock()
+		f()
+	}
 }
 
 // cleanup is a context for calls that must be made also when all is over.

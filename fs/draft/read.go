@@ -2,6 +2,7 @@ package draft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -30,7 +31,7 @@ func (d *Draft) ReadAt(ctx context.Context, b []byte, off int64) (int, error) {
 			}
 		}
 		switch {
-		case err != nil && ctx.Err() == nil && d.remapped(ctx, mapped):
+		case (errors.Is(err, objstore.ErrCond) || errors.Is(err, objstore.ErrNotFound)) && d.remapped(ctx, mapped):
 			continue // a commit moved the bytes meanwhile
 		case err != nil:
 			return 0, err

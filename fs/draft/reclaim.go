@@ -68,6 +68,7 @@ func (p *Pool) reclaim() {
 		case p.reclaimFrom(drafts, want, (*Draft).dropSent) > 0:
 		case p.underWay(drafts):
 			<-event
+		case p.reclaimFrom(drafts, want, (*Draft).dropSent) > 0: // has just arrived
 		case p.reclaimFrom(drafts, want, (*Draft).dropToDisk) > 0:
 		case p.spill(drafts, want):
 			<-event
@@ -184,7 +185,7 @@ func (d *Draft) dropSent(want int64) int64 {
 		}
 		switch {
 		case s.kept(i) || i < s.head:
-		case !p.valid(d.size) || p.end > d.size || p.sentEnd != p.end:
+		case !p.valid(d.size) || p.end > d.size || !d.written(p):
 			if low < 0 {
 				low = i
 			}
@@ -202,6 +203,20 @@ func (d *Draft) dropSent(want int64) int64 {
 		d.sweep()
 	}
 	return freed
+}
+
+// written reports whether every byte of the part was written since the last commit.
+// If not, then a write that the kernel has still in flight may be to come.
+func (d *Draft) written(p *part) bool {
+	if d.dirty.Covers(p.off, p.end) {
+		return true
+	}
+	for _, s := range d.segs(p.off, p.end, &d.dirty) {
+		if s.kind == zeros || s.kind == remote && !s.src.fresh {
+			return false
+		}
+	}
+	return true
 }
 
 // dropPart leaves the changed bytes of a part to the upload. The caller holds mu.

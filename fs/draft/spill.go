@@ -141,7 +141,7 @@ func (d *Draft) spill(s *spill) {
 		}
 		return
 	}
-	src := &source{obj: obj, private: true}
+	src := &source{obj: obj, private: true, fresh: true}
 	for i, e := range s.extents {
 		off := e.Off
 		move := func(end int64) {

@@ -157,10 +157,8 @@ func (d *Draft) head() (int64, bool) {
 func (d *Draft) open(s *stream, start func() Target) {
 	t := start()
 	id := newID()
-	md := t.metadata(id)
-	up, err := d.p.store.NewUpload(s.ctx, t.Key, objstore.PutOptions{
-		Cond: t.Cond, ContentType: t.ContentType, StorageClass: t.StorageClass, Metadata: md,
-	})
+	opt := t.put(id, d.p.caps)
+	up, err := d.p.store.NewUpload(s.ctx, t.Key, opt)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer d.signal()
@@ -181,7 +179,7 @@ func (d *Draft) open(s *stream, start func() Target) {
 		s.cancel()
 		return
 	}
-	s.up, s.begun, s.key, s.cond, s.id, s.metadata, s.soft = up, true, t.Key, t.Cond, id, md, t.Soft
+	s.up, s.begun, s.key, s.cond, s.id, s.metadata, s.soft = up, true, t.Key, t.Cond, id, opt.Metadata, t.Soft
 	if d.stream == s {
 		d.offerAll(s, d.p.slack)
 	}
@@ -229,7 +227,7 @@ func (d *Draft) send(s *stream, i int) {
 	p := s.parts[i]
 	p.flying = true
 	s.pending++
-	d.p.run(func() { d.fly(s, i, p) })
+	d.p.fly(func() { d.fly(s, i, p) })
 }
 
 func (d *Draft) fly(s *stream, i int, p *part) {

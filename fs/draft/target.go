@@ -33,8 +33,14 @@ func (t Target) metadata(id string) map[string]string {
 	return m
 }
 
-func (t Target) put(id string) objstore.PutOptions {
-	return objstore.PutOptions{Cond: t.Cond, ContentType: t.ContentType, StorageClass: t.StorageClass, Metadata: t.metadata(id)}
+// put is how t is asked of a store. One that knows no conditions is not told any;
+// see Draft.holds.
+func (t Target) put(id string, caps objstore.Caps) objstore.PutOptions {
+	cond := t.Cond
+	if !caps.CondPut {
+		cond = objstore.Cond{}
+	}
+	return objstore.PutOptions{Cond: cond, ContentType: t.ContentType, StorageClass: t.StorageClass, Metadata: t.metadata(id)}
 }
 
 // accepts reports whether an object that carries m is as t asks. Names in soft
