@@ -1,6 +1,7 @@
 package gcsstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -26,7 +27,11 @@ func (u *upload) assemble(ctx context.Context, parts []part, opt objstore.PutOpt
 			return nil, err
 		}
 	}
-	objects, err := u.wholes(ctx, merge(parts))
+	parts, err := u.extend(ctx, merge(parts))
+	if err != nil {
+		return nil, err
+	}
+	objects, err := u.wholes(ctx, parts)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +77,62 @@ func merge(parts []part) []part {
 	return out
 }
 
+// overlap is how much of the end of an object an append may write again: the
+// kernel writes whole pages, of which the first holds old bytes.
+const overlap = mib
+
+// extend finds appends. Where a range lacks little of the end of its object, and
+// the part behind it begins with just that, the whole object can be composed and
+// only the part is sent again, shorter.
+func (u *upload) extend(ctx context.Context, parts []part) ([]part, error) {
+	for i := 1; i < len(parts); i++ {
+		p, next := &parts[i-1], &parts[i]
+		lack := p.object.Size - p.r.Len
+		if p.r.Off != 0 || lack == 0 || lack > overlap || !next.whole() || lack > next.r.Len || next.r.Len >= p.r.Len {
+			continue
+		}
+		end, err := u.bytes(ctx, part{p.object, objstore.Range{Off: p.r.Len, Len: lack}})
+		if err != nil {
+			return nil, err
+		}
+		head, err := u.bytes(ctx, part{next.object, objstore.Range{Len: lack}})
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(end, head) {
+			p.r.Len += lack
+			next.r.Off, next.r.Len = lack, next.r.Len-lack
+		}
+	}
+	return slices.DeleteFunc(parts, func(p part) bool { return p.r.Off > 0 && p.r.Len == 0 }), nil
+}
+
+// bytes reads a part.
+func (u *upload) bytes(ctx context.Context, p part) ([]byte, error) {
+	rd, err := u.reader(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer rd.Close()
+	b := make([]byte, p.r.Len)
+	_, err = io.ReadFull(rd, b)
+	return b, err
+}
+
+// reader opens a part, which must be of the generation that we know.
+func (u *upload) reader(ctx context.Context, p part) (io.ReadCloser, error) {
+	rd, err := u.s.read(p.object.Name).If(storage.Conditions{GenerationMatch: p.object.Generation}).
+		NewRangeReader(ctx, p.r.Off, p.r.Len)
+	if err != nil {
+		return nil, err
+	}
+	if rd.Attrs.Generation != p.object.Generation {
+		rd.Close()
+		return nil, objstore.NewError("part", p.object.Name, objstore.ErrCond, errReplaced)
+	}
+	return rd, nil
+}
+
 // wholes gives an object for each part: what a compose can take.
 func (u *upload) wholes(ctx context.Context, parts []part) ([]*storage.ObjectAttrs, error) {
 	objects := make([]*storage.ObjectAttrs, len(parts))
@@ -107,14 +168,9 @@ func (u *upload) resend(ctx context.Context, p part) (*storage.ObjectAttrs, erro
 	in.size = p.r.Len
 	in.open = func(ctx context.Context) (io.Reader, error) {
 		h.Reset()
-		rd, err := u.s.read(p.object.Name).
-			If(storage.Conditions{GenerationMatch: p.object.Generation}).NewRangeReader(ctx, p.r.Off, p.r.Len)
+		rd, err := u.reader(ctx, p)
 		if err != nil {
 			return nil, err
-		}
-		if rd.Attrs.Generation != p.object.Generation {
-			rd.Close()
-			return nil, objstore.NewError("part", p.object.Name, objstore.ErrCond, errReplaced)
 		}
 		context.AfterFunc(ctx, func() { rd.Close() }) // the try is over, one way or the other
 		return io.TeeReader(rd, h), nil

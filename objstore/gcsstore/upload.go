@@ -113,9 +113,10 @@ func (u *upload) temporary(name string) insert {
 }
 
 // CopyPart notes the range. Commit composes ranges that follow each other and
-// make up a whole object, without moving a byte; of any other range the service
-// has no copy, so that Commit reads it and sends it again. The source must stay
-// until then.
+// make up a whole object, without moving a byte, also when the part behind them
+// begins with the last bytes of that object; of any other range the service has
+// no copy, so that Commit reads it and sends it again. The source must stay until
+// then.
 func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Version, r objstore.Range) error {
 	if err := u.checkPart(n); err != nil {
 		return err

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +96,74 @@ func TestCopiedRanges(t *testing.T) {
 	want := slices.Concat(old[:1<<20], []byte("new"), old[2<<20:])
 	if !bytes.Equal(read(t, s, "k"), want) {
 		t.Error("the object is not what it was patched to")
+	}
+}
+
+// downloads counts the bytes that are read.
+type downloads struct {
+	base  http.RoundTripper
+	bytes atomic.Int64
+}
+
+func (d *downloads) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.base.RoundTrip(req)
+	if err == nil && req.URL.Query().Get("alt") == "media" {
+		d.bytes.Add(resp.ContentLength)
+	}
+	return resp, err
+}
+
+// The kernel writes whole pages: what is appended to a file begins with the end
+// of it. Only that is read and sent again.
+func TestAppendByPages(t *testing.T) {
+	ep := servers.GCS(t)
+	transport := &http.Transport{}
+	count := &downloads{base: transport}
+	c := Config{Bucket: servers.GCSBucket(t, ep), Endpoint: ep.API()}.withDefaults()
+	s, err := newStoreWith(t.Context(), c, &http.Client{Transport: count}, transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	old := random(2<<20 + 1000)
+	page := int64(2 << 20)
+	for name, tt := range map[string]struct {
+		rewritten []byte // from page on
+		most      int64  // bytes read by the commit
+	}{
+		"append":          {slices.Concat(old[page:], []byte("tail")), 3000},
+		"nothing new":     {old[page:], 3000},
+		"other end":       {append([]byte("x"), old[page+1:]...), 5 << 20},
+		"cut off":         {old[page : page+10], 5 << 20},
+		"another content": {random(5000), 5 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := s.Put(t.Context(), "k", io.NewSectionReader(bytes.NewReader(old), 0, int64(len(old))), objstore.PutOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := s.NewUpload(t.Context(), "k", objstore.PutOptions{Cond: objstore.Cond{Version: o.Version}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := u.(objstore.PartCopier).CopyPart(t.Context(), 1, "k", o.Version, objstore.Range{Len: page}); err != nil {
+				t.Fatal(err)
+			}
+			tail := tt.rewritten
+			if err := u.PutPart(t.Context(), 2, io.NewSectionReader(bytes.NewReader(tail), 0, int64(len(tail)))); err != nil {
+				t.Fatal(err)
+			}
+			before := count.bytes.Load()
+			if _, err := u.Commit(t.Context(), 2); err != nil {
+				t.Fatal(err)
+			}
+			if n := count.bytes.Load() - before; n > tt.most {
+				t.Errorf("%d bytes were read, at most %d were needed", n, tt.most)
+			}
+			if !bytes.Equal(read(t, s, "k"), slices.Concat(old[:page], tail)) {
+				t.Error("the object is not what it was made")
+			}
+		})
 	}
 }
 
