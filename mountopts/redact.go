@@ -9,7 +9,7 @@ import (
 // public are the query parameters of a source URL that are no secrets. All
 // others are hidden when a URL is shown, known or not: a provider's access
 // token in a URL (sig=, X-Amz-Signature=) is as good as a password.
-var public = []string{"endpoint", "region", "profile", "path-style", "ca-file", "checksum", "account"}
+var public = []string{"endpoint", "region", "profile", "path-style", "ca-file", "anonymous", "impersonate", "user-project", "one-stream"}
 
 const hidden = "xxxxx"
 

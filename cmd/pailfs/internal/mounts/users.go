@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // User is a process that keeps a file system busy.
@@ -17,26 +19,53 @@ type User struct {
 
 func (u User) String() string { return fmt.Sprintf("pid %d (%s) %s", u.PID, u.Name, u.How) }
 
+// patience is the longest wait for what /proc says of all processes.
+const patience = 2 * time.Second
+
 // Users finds what keeps the file system at a path busy, one entry for each
 // process that may be looked at. It reads links in /proc and so never calls
-// the file system in question.
+// the file system in question; but the kernel lets nobody look at a process in
+// the middle of an execve, which may itself be waiting for that file system.
+// Processes that do not show themselves in time are left out.
 func Users(path string) []User {
-	var users []User
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
+	looks := make(chan User, len(procs))
+	n := 0
 	for _, p := range procs {
 		pid, err := strconv.Atoi(p.Name())
 		if err != nil {
 			continue
 		}
-		if how := use(filepath.Join("/proc", p.Name()), path); how != "" {
-			comm, _ := os.ReadFile(filepath.Join("/proc", p.Name(), "comm"))
-			users = append(users, User{PID: pid, Name: strings.TrimSpace(string(comm)), How: how})
+		n++
+		go func() { looks <- look(pid, path) }()
+	}
+	var users []User
+	for end := time.After(patience); n > 0; n-- {
+		select {
+		case u := <-looks:
+			if u.How != "" {
+				users = append(users, u)
+			}
+		case <-end:
+			n = 1
 		}
 	}
+	slices.SortFunc(users, func(a, b User) int { return a.PID - b.PID })
 	return users
+}
+
+// look describes a process; How is empty for one that does not use the path.
+func look(pid int, path string) User {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	u := User{PID: pid, How: use(proc, path)}
+	if u.How != "" {
+		comm, _ := os.ReadFile(filepath.Join(proc, "comm"))
+		u.Name = strings.TrimSpace(string(comm))
+	}
+	return u
 }
 
 func use(proc, path string) string {

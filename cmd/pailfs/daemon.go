@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The server process is this program again, with one end of a pipe. It writes
+// readyWord when the mount answers, else its one line of error.
+const (
+	readyEnv  = "PAILFS_READY_FD"
+	readyWord = "ready"
+)
+
+// start runs the server process and returns when its mount answers.
+func start(ctx context.Context, argv []string) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	// What the caller has open must not stay open for as long as the mount.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("close inherited files: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", argv[1:]...)
+	cmd.Args[0] = argv[0]
+	cmd.Env = append(os.Environ(), readyEnv+"=3")
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// A ^C while waiting goes to us, not to the new session: pass it on.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		w.Close()
+		return fmt.Errorf("start the server process: %w", err)
+	}
+	w.Close()
+	said := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(r)
+		said <- string(text)
+	}()
+	for {
+		select {
+		case s := <-signals:
+			cmd.Process.Signal(s)
+		case text := <-said:
+			if text == readyWord {
+				return cmd.Process.Release()
+			}
+			return failure(text, cmd.Wait())
+		}
+	}
+}
+
+func failure(text string, waitErr error) error {
+	code := exitFailed
+	if e := (*exec.ExitError)(nil); errors.As(waitErr, &e) && e.ExitCode() > 0 {
+		code = e.ExitCode()
+	}
+	if text == "" {
+		return &exitError{code, fmt.Errorf("the server process ended before the mount answered: %v", waitErr)}
+	}
+	return &exitError{code, errors.New(text)}
+}
+
+// readyPipe is the server process's end of the pipe. A nil one is that of a
+// server in the foreground.
+type readyPipe struct{ file *os.File }
+
+func takeReady() (*readyPipe, error) {
+	value, ok := os.LookupEnv(readyEnv)
+	if !ok {
+		return nil, nil
+	}
+	os.Unsetenv(readyEnv)
+	fd, err := strconv.Atoi(value)
+	if err != nil || fd < 3 {
+		return nil, fmt.Errorf("%s=%q is not a file descriptor", readyEnv, value)
+	}
+	unix.CloseOnExec(fd)
+	return &readyPipe{os.NewFile(uintptr(fd), "ready pipe")}, nil
+}
+
+// say tells the waiting parent; an error means that it is gone.
+func (p *readyPipe) say(text string) error {
+	_, err := io.WriteString(p.file, text)
+	return errors.Join(err, p.file.Close())
+}
+
+// leaveTerminal points stdin, stdout and stderr of a server process away from
+// who started it: to log, or to nowhere.
+func leaveTerminal(log *os.File) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	if log == nil {
+		log = null
+	}
+	for fd, f := range []*os.File{null, log, log} {
+		if err := unix.Dup3(int(f.Fd()), fd, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+// Command pailfs mounts a bucket as a file system.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pailfs/pailfs/mountopts"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes. mount(8) and scripts see them.
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitUnsaved = 3 // unmounted, but not everything is committed
+)
+
+func main() {
+	os.Exit(run(os.Args, os.Stderr))
+}
+
+// run is main with its outside given. Whatever goes wrong is one line on
+// stderr.
+func run(argv []string, stderr io.Writer) int {
+	args, done, err := arguments(argv)
+	if done {
+		return 0
+	}
+	if err == nil {
+		cmd := root()
+		cmd.SetArgs(args)
+		err = cmd.Execute()
+	}
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "pailfs:", oneLine(text))
+	}
+	if code := (*exitError)(nil); errors.As(err, &code) {
+		return code.code
+	}
+	return exitFailed
+}
+
+// exitError ends the program with a code. A nil err says that what there was
+// to say has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(err error) error { return &exitError{code: exitUsage, err: err} }
+
+// arguments turns the ways in which mount(8) and umount(8) call us into our
+// own. done: there is nothing to do.
+func arguments(argv []string) (args []string, done bool, err error) {
+	name, rest := filepath.Base(argv[0]), argv[1:]
+	switch {
+	case strings.HasPrefix(name, "mount."):
+		return mountArguments(rest)
+	case strings.HasPrefix(name, "umount."):
+		return umountArguments(rest)
+	case len(rest) > 0 && strings.Contains(rest[0], "://"):
+		// mount.fuse3 runs `pailfs SOURCE MOUNTPOINT -o ...`.
+		return append([]string{"mount"}, rest...), false, nil
+	}
+	return rest, false, nil
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "pailfs",
+		Short:         "Mount a bucket as a file system",
+		Long:          "pailfs mounts a bucket (S3 and what speaks S3, Google Cloud Storage, or a directory) as a file system.\nOne file is one object, and close(2) returns 0 only when the object is there.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
+	cmd.AddCommand(mountCommand(), umountCommand(), versionCommand())
+	return cmd
+}
+
+// noCommand is called with arguments when their first one is no command.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "`pailfs --help` lists what there is"
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = "did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usage(fmt.Errorf("unknown command %q; %s", args[0], hint))
+}
+
+// flagError says the same for --name=value as for -o name=value.
+func flagError(cmd *cobra.Command, err error) error {
+	if o := (*mountopts.OptionError)(nil); errors.As(err, &o) {
+		return o
+	}
+	if n := (*pflag.NotExistError)(nil); errors.As(err, &n) && cmd.Name() == "mount" {
+		return fmt.Errorf("%w%s", err, mountopts.New().Suggest(n.GetSpecifiedName()))
+	}
+	if v := (*pflag.InvalidValueError)(nil); errors.As(err, &v) {
+		return &mountopts.OptionError{Name: v.GetFlag().Name, Value: v.GetValue(), Err: v.Unwrap()}
+	}
+	return err
+}
+
+// oneLine folds a text with line breaks into one line.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

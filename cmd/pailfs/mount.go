@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/pailfs/pailfs/mountopts"
+	"github.com/spf13/cobra"
+)
+
+func mountCommand() *cobra.Command {
+	o := mountopts.New()
+	envErr := o.LoadEnv(os.Environ())
+	cmd := &cobra.Command{
+		Use:   "mount [flags] SOURCE MOUNTPOINT",
+		Short: "Mount a bucket; returns 0 when the mount answers",
+		Long: "Mount a bucket at a directory. SOURCE is file:///directory, s3://bucket[/prefix],\n" +
+			"minio://bucket[/prefix], b2://bucket[/prefix] or gs://bucket[/prefix], with ?endpoint=...&region=...&profile=...\n" +
+			"and such where needed. Credentials come from where the provider's own tools take them.\n\n" +
+			"Each flag can also be written as -o name=value and as the variable PAILFS_NAME;\n" +
+			"-o also takes what mount(8) knows.",
+		Example: "  pailfs mount file:///srv/bucket /mnt/bucket\n" +
+			"  pailfs mount s3://backups/db /mnt/backups\n" +
+			"  pailfs mount -o ro,allow_other 's3://media?endpoint=https://minio.example:9000&path-style=true' /mnt/media",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usage(errors.New("mount needs a source and a mount point: pailfs mount s3://bucket /mnt"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Source, o.Mountpoint = args[0], args[1]
+			if envErr != nil {
+				return usage(envErr)
+			}
+			if err := o.Finish(); err != nil {
+				return usage(err)
+			}
+			ready, err := takeReady()
+			if err != nil {
+				return err
+			}
+			if ready == nil && !o.Foreground {
+				return start(cmd.Context(), os.Args)
+			}
+			return serve(cmd.Context(), o, ready)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	cmd.Flags().SortFlags = false
+	return cmd
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
+	"github.com/pailfs/pailfs/fs"
+	"github.com/pailfs/pailfs/mountopts"
+	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/open"
+	"golang.org/x/sys/unix"
+)
+
+// openStore opens the source and asks it one question, so that a wrong URL, a
+// missing bucket and refused credentials are known before anything is mounted.
+func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (objstore.Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+	defer cancel()
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log})
+	if err != nil {
+		return nil, explainOpen(ctx, o, err)
+	}
+	if err := open.Check(ctx, store); err != nil {
+		store.Close()
+		return nil, explainOpen(ctx, o, err)
+	}
+	return store, nil
+}
+
+func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
+	opt := fs.Options{
+		Store: store, FsName: o.FsName(), MountOptions: o.KernelOptions,
+		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
+		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
+		Memory: o.Memory, MaxWindow: o.MaxWindow, Parallel: o.Parallel,
+		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
+		Size: o.Size, StorageClass: o.StorageClass, Timeout: o.Timeout, StateDir: o.StateDir,
+		Log: log, Debug: o.Debug,
+	}
+	var srv *fs.Server
+	said, err := withStderr(func() (err error) {
+		srv, err = fs.Mount(o.Mountpoint, opt)
+		return err
+	})
+	if err != nil && said != "" {
+		return nil, fmt.Errorf("%w: %s", err, said)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &mounted{Server: srv}, nil
+}
+
+// mounted is a *fs.Server whose unsaved files can be sent over the control
+// socket, and whose Unmount may be called by several.
+type mounted struct {
+	*fs.Server
+	unmounting sync.Mutex
+}
+
+// Unmount returns EBUSY while files are open.
+func (m *mounted) Unmount() error {
+	m.unmounting.Lock()
+	defer m.unmounting.Unlock()
+	err := m.Server.Unmount()
+	// fusermount3 gives its reason as text only.
+	if err != nil && strings.Contains(err.Error(), "busy") {
+		return unix.EBUSY
+	}
+	return err
+}
+
+func (m *mounted) Drain(ctx context.Context) []control.Unsaved {
+	var out []control.Unsaved
+	for _, u := range m.Server.Drain(ctx) {
+		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: fmt.Sprint(u.Err), Kept: u.Kept})
+	}
+	return out
+}
+
+// withStderr runs f and returns what the programs that it starts, such as
+// fusermount3, say on stderr: it becomes part of our one line.
+func withStderr(f func() error) (said string, err error) {
+	fd, err := unix.MemfdCreate("stderr", unix.MFD_CLOEXEC)
+	if err != nil {
+		return "", f()
+	}
+	file := os.NewFile(uintptr(fd), "stderr")
+	defer file.Close()
+	old := os.Stderr
+	os.Stderr = file
+	err = f()
+	os.Stderr = old
+	text, _ := io.ReadAll(io.NewSectionReader(file, 0, 64<<10))
+	return string(bytes.TrimSpace(text)), err
+}
