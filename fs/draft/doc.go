@@ -35,9 +35,10 @@
 //
 //  1. the caches of drafts without changes, the least recently used first,
 //     then other bytes that are not dirty;
-//  2. parts that were sent, of files written in order. The first part of a new file
-//     is exempt: pg_dump and others write it again at the end. With KeepSent they go
-//     to the cache directory, else they are gone;
+//  2. parts that were sent, and written completely since the last commit, of files
+//     written in order. The first part of a new file is exempt: pg_dump and others
+//     write it again at the end. With KeepSent they go to the cache directory, else
+//     they are gone;
 //  3. what is on its way: complete parts are sent without further delay, and the
 //     reclaimer waits for one to arrive;
 //  4. dirty bytes to the cache directory, as far as it has room;
