@@ -147,7 +147,7 @@ func who(point string, asking int) []string {
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, "something that this user may not look at uses it")
+		out = append(out, "a process that does not show itself in /proc uses it")
 	}
 	return out
 }
