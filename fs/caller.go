@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +28,6 @@ const (
 	pfSignaled = 0x00000400
 )
 
-// sysExecve and sysExecveat are the numbers in /proc/PID/syscall; see
-// caller_GOARCH.go.
-
 func callerPid(ctx context.Context) uint32 {
 	if c, ok := fuse.FromContext(ctx); ok {
 		return c.Pid
@@ -37,24 +36,53 @@ func callerPid(ctx context.Context) uint32 {
 }
 
 // examine looks at the thread with this id, which must be waiting for an answer
-// of ours.
+// of ours. It reads status first, which the kernel lets be read at any time.
+// While execve closes descriptors it holds the lock (exec_update_lock) that
+// reading stat, syscall and most other files of the process waits for: execve
+// would wait for our answer, we for execve.
 func examine(pid uint32) callerState {
-	var s callerState
-	if pid == 0 {
-		return s
+	st, ok := readStatus(pid)
+	switch {
+	case pid == 0 || !ok:
+		return callerState{}
+	case !st.memory: // a thread that ends gives up its memory before its descriptors
+		if flags, code, ok := readStat(pid); ok && flags&pfExiting != 0 {
+			return callerState{exiting: true, failed: flags&pfSignaled != 0 || code != 0}
+		}
+	case !st.code: // execve has made the new memory, and not yet loaded the program
+		return callerState{execing: true}
 	}
-	if flags, code, ok := readStat(pid); ok && flags&pfExiting != 0 {
-		return callerState{exiting: true, failed: flags&pfSignaled != 0 || code != 0}
-	}
-	call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
+	return callerState{}
+}
+
+// procStatus is what is needed of proc(5)'s /proc/PID/status.
+type procStatus struct {
+	memory, code bool // VmSize is there; VmExe is not 0
+	parent       string
+	killed       bool // a SIGKILL is pending
+}
+
+func readStatus(pid uint32) (s procStatus, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return s
+		return s, false
 	}
-	nr, _, _ := strings.Cut(string(bytes.TrimSpace(call)), " ")
-	if n, err := strconv.Atoi(nr); err == nil {
-		s.execing = n == sysExecve || n == sysExecveat
+	for line := range strings.Lines(string(text)) {
+		name, val, _ := strings.Cut(line, ":")
+		val = strings.TrimSpace(val)
+		switch name {
+		case "PPid":
+			s.parent = val
+		case "VmSize":
+			s.memory = true
+		case "VmExe":
+			s.code = val != "0 kB"
+		case "SigPnd", "ShdPnd":
+			n, err := strconv.ParseUint(val, 16, 64)
+			s.killed = s.killed || err == nil && n&(1<<(9-1)) != 0
+		}
 	}
-	return s
+	return s, true
 }
 
 // readStat gives the flags and the exit code, fields 9 and 52 of proc(5). The
@@ -74,32 +102,39 @@ func readStat(pid uint32) (flags, code uint64, ok bool) {
 	return flags, code, err1 == nil && err2 == nil
 }
 
-// beingKilled reports whether a SIGKILL is pending for the thread: the kernel
-// turns every fatal signal into one.
+// beingKilled reports whether the thread is to end: the kernel turns every fatal
+// signal into a SIGKILL. One that is gone was killed too.
 func beingKilled(pid uint32) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return os.IsNotExist(err) // it is gone already
-	}
-	for line := range strings.Lines(string(status)) {
-		name, val, _ := strings.Cut(line, ":")
-		if name == "SigPnd" || name == "ShdPnd" {
-			n, err := strconv.ParseUint(strings.TrimSpace(val), 16, 64)
-			if err == nil && n&(1<<(9-1)) != 0 {
-				return true
-			}
-		}
-	}
-	return false
+	s, ok := readStatus(pid)
+	return !ok || s.killed
 }
 
-// holdsAnother reports whether the process of the caller has the file with
-// inode number ino open by another descriptor (fdinfo has "ino:" since Linux
-// 5.14). It never touches the mount itself.
-func holdsAnother(pid uint32, ino uint64) bool {
-	dir := fmt.Sprintf("/proc/%d/fdinfo", pid)
+// heldElsewhere reports whether the file with inode number ino is open by another
+// descriptor of the caller's process, of its parent or of a child: those between
+// whom a redirection is handed on. It never touches the mount itself.
+func heldElsewhere(pid uint32, ino uint64) bool {
+	if pid == 0 {
+		return false
+	}
+	family := []string{fmt.Sprint(pid)}
+	if s, ok := readStatus(pid); ok {
+		family = append(family, s.parent)
+	}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, name := range lists {
+		children, err := os.ReadFile(name)
+		if err == nil {
+			family = append(family, strings.Fields(string(children))...)
+		}
+	}
+	return slices.ContainsFunc(family, func(p string) bool { return holds(p, ino) })
+}
+
+// holds looks into fdinfo, which has "ino:" since Linux 5.14.
+func holds(pid string, ino uint64) bool {
+	dir := "/proc/" + pid + "/fdinfo"
 	ents, err := os.ReadDir(dir)
-	if pid == 0 || err != nil {
+	if err != nil {
 		return false
 	}
 	want := "ino:\t" + strconv.FormatUint(ino, 10) + "\n"

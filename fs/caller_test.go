@@ -4,9 +4,38 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
+
+// A program that starts others while it writes: execve closes their copies of
+// its descriptor, which must neither commit nor hang.
+func TestExecveClosesDescriptors(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`python3 -c '
+import os, subprocess
+f = os.open("f", os.O_WRONLY | os.O_CREAT)
+os.write(f, b"half")
+for i in range(20):
+    subprocess.run(["/bin/true"], close_fds=False)
+os.kill(os.getpid(), 9)' || true`)
+	if got, ok := m.object("f"); ok && got != "half" {
+		t.Errorf("f = %q", got)
+	}
+	m.sh(`python3 -c '
+import os, subprocess
+f = os.open("g", os.O_WRONLY | os.O_CREAT)
+os.write(f, b"half")
+subprocess.run(["/bin/true"], close_fds=False)
+open("` + m.fifo() + `").read()
+os.write(f, b"whole")' & sleep 0.3; echo go > ` + m.pipe + `; wait`)
+	m.wantObject("g", "halfwhole")
+	if n := strings.Count(m.log.String(), "msg=committed key=g"); n != 1 {
+		t.Errorf("g was committed %d times", n)
+	}
+}
 
 func TestExamineALivingProcess(t *testing.T) {
 	c := exec.Command("sleep", "60")
@@ -36,9 +65,13 @@ func TestReadStatOfAnOddName(t *testing.T) {
 	if flags, _, ok := readStat(uint32(c.Process.Pid)); !ok || flags == 0 {
 		t.Errorf("readStat = %#x, %v", flags, ok)
 	}
+	want := procStatus{memory: true, code: true, parent: strconv.Itoa(os.Getpid())}
+	if s, ok := readStatus(uint32(c.Process.Pid)); !ok || s != want {
+		t.Errorf("readStatus = %+v, %v", s, ok)
+	}
 }
 
-func TestHoldsAnother(t *testing.T) {
+func TestHeldElsewhere(t *testing.T) {
 	name := t.TempDir() + "/f"
 	if err := os.WriteFile(name, nil, 0600); err != nil {
 		t.Fatal(err)
@@ -57,12 +90,12 @@ func TestHoldsAnother(t *testing.T) {
 	defer func() { in.Close(); c.Wait() }()
 	lines := bufio.NewScanner(out)
 	lines.Scan()
-	if !holdsAnother(uint32(c.Process.Pid), ino) {
+	if !heldElsewhere(uint32(c.Process.Pid), ino) {
 		t.Error("an open file is not seen")
 	}
 	in.Write([]byte("\n"))
 	lines.Scan()
-	if holdsAnother(uint32(c.Process.Pid), ino) {
+	if heldElsewhere(uint32(c.Process.Pid), ino) {
 		t.Error("a closed file is seen")
 	}
 }

@@ -181,7 +181,7 @@ func (f *file) Flush(ctx context.Context, fh gofs.FileHandle) syscall.Errno {
 		f.died = true
 		f.mu.Unlock()
 		return 0
-	case blank && holdsAnother(pid, f.StableAttr().Ino):
+	case blank && heldElsewhere(pid, f.StableAttr().Ino):
 		// A shell that redirects: the first byte is still to come.
 		return 0
 	}
@@ -238,11 +238,12 @@ func (f *file) commitOrTell(ctx context.Context) syscall.Errno {
 func (f *file) lost(err error) {
 	key := f.m.tree.path(&f.place)
 	host, _ := os.Hostname()
-	kept := f.saveAs(fmt.Sprintf("%s.conflict-%s-%s", key, host, time.Now().UTC().Format("20060102T150405.000Z")))
+	copyKey := fmt.Sprintf("%s.conflict-%s-%s", key, host, time.Now().UTC().Format("20060102T150405.000Z"))
+	size := f.size()
+	kept := f.detachKeeping(err, copyKey)
 	f.m.log.Error("the object was changed by somebody else while it was open here: theirs stays",
 		"key", key, "ours", kept, "err", err)
-	f.m.report(Unsaved{Key: key, Size: f.size(), Err: err, Kept: kept})
-	f.detach(err)
+	f.m.report(Unsaved{Key: key, Size: size, Err: err, Kept: kept})
 }
 
 func (f *file) size() int64 {
@@ -251,47 +252,54 @@ func (f *file) size() int64 {
 	return f.attr.size
 }
 
-// saveAs keeps the content under another key, and says where, or "" if that
-// failed.
-func (f *file) saveAs(key string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), f.m.opt.Timeout)
-	defer cancel()
-	f.mu.Lock()
-	dr := f.draft
-	must, soft := f.attr.encode()
-	f.mu.Unlock()
-	if dr == nil {
-		return ""
-	}
-	maps.Copy(must, soft)
-	if _, err := dr.SaveTo(ctx, key, objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass}); err != nil {
-		f.m.log.Error("the bytes could not be kept", "key", key, "err", err)
-		return ""
-	}
-	return key
-}
-
 // detach takes the file out of sight: those who have it open get errors, the
 // name shows what the store has.
-func (f *file) detach(reason error) {
+func (f *file) detach(reason error) { f.detachKeeping(reason, "") }
+
+// detachKeeping is detach, with the content kept under another key. It says
+// where the bytes are: "" if they could not be kept, or should not.
+func (f *file) detachKeeping(reason error, key string) (kept string) {
 	parent, name := f.m.tree.at(&f.place)
 	f.mu.Lock()
 	if f.dead != nil {
 		f.mu.Unlock()
-		return
+		return ""
 	}
 	f.dead = reason
 	dr := f.draft
 	f.draft = nil
 	f.mu.Unlock()
 	parent.forget(name, f)
-	if dr != nil {
-		dr.Discard()
-	}
 	f.dropReader()
 	// The kernel still shows the node under its name. It holds locks while it
 	// waits for the call that brought us here, so tell it from elsewhere.
 	go parent.NotifyEntry(name)
+	if dr == nil {
+		return ""
+	}
+	if key != "" {
+		kept = f.saveTo(dr, key)
+	}
+	dr.Discard()
+	return kept
+}
+
+func (f *file) saveTo(dr *draft.Draft, key string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), f.m.opt.Timeout)
+	defer cancel()
+	f.mu.Lock()
+	must, soft := f.attr.encode()
+	f.mu.Unlock()
+	maps.Copy(must, soft)
+	obj, err := dr.SaveTo(ctx, key, objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass})
+	if err != nil {
+		f.m.log.Error("the bytes could not be kept", "key", key, "err", err)
+		return ""
+	}
+	parent, _ := f.m.tree.at(&f.place)
+	_, name := keypath.Parent(key)
+	parent.noteFile(name, obj)
+	return key
 }
 
 // forget ends what local says of a name.
@@ -358,9 +366,12 @@ func (f *file) last(died bool, flushErr error) {
 	key := f.m.tree.path(&f.place)
 	switch {
 	case died:
-		kept := f.saveAs(key + ".partial")
+		partial := ""
+		if f.m.opt.FailedWriter == "partial" {
+			partial = key + ".partial"
+		}
+		kept := f.detachKeeping(errors.New("the writer failed"), partial)
 		f.m.log.Warn("the writer failed: the object stays as it was", "key", key, "partial", kept)
-		f.detach(errors.New("the writer failed"))
 	case flushErr != nil:
 		f.m.report(Unsaved{Key: key, Size: f.size(), Err: flushErr})
 		f.detach(flushErr)

@@ -211,7 +211,9 @@ func (d *dir) Symlink(ctx context.Context, target, name string, out *fuse.EntryO
 	if en != 0 {
 		return nil, en
 	}
-	if err := f.draft.WriteAt(ctx, []byte(target), 0); err != nil {
+	// Not under ctx: the kernel interrupts it for any signal, and there is
+	// nothing to wait for.
+	if err := f.draft.WriteAt(context.WithoutCancel(ctx), []byte(target), 0); err != nil {
 		f.detach(err)
 		return nil, errno(err)
 	}

@@ -123,26 +123,26 @@ func (p *Pool) MaxSize() int64 { return p.ladder.goal }
 
 // New returns the draft of an empty file that was never committed.
 func (p *Pool) New() *Draft {
-	d := p.draft()
-	d.changed = true
-	return d
+	return p.draft(func(d *Draft) { d.changed = true })
 }
 
 // Edit returns a draft with the content of obj. No request is made.
 func (p *Pool) Edit(obj objstore.Object) *Draft {
-	d := p.draft()
-	d.base = &source{obj: obj}
-	d.size = obj.Size
-	d.pieces.set(piece{0, obj.Size, d.base, 0})
-	return d
+	return p.draft(func(d *Draft) {
+		d.base = &source{obj: obj}
+		d.size = obj.Size
+		d.pieces.set(piece{0, obj.Size, d.base, 0})
+	})
 }
 
-func (p *Pool) draft() *Draft {
+// draft returns a draft that the pool knows once fill is done with it.
+func (p *Pool) draft(fill func(*Draft)) *Draft {
 	d := &Draft{p: p, op: semaphore.NewWeighted(writers), event: make(chan struct{})}
 	d.disk.Dir = p.opt.Dir
 	d.diskSrc = &source{disk: true, fresh: true}
 	d.ctx, d.cancel = context.WithCancel(p.ctx)
 	d.used.Store(p.clock.Add(1))
+	fill(d)
 	p.mu.Lock()
 	p.drafts[d] = struct{}{}
 	p.mu.Unlock()

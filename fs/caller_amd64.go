@@ -1,6 +1,0 @@
-package fs
-
-const (
-	sysExecve   = 59
-	sysExecveat = 322
-)

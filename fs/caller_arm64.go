@@ -1,6 +1,0 @@
-package fs
-
-const (
-	sysExecve   = 221
-	sysExecveat = 281
-)
