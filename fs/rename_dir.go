@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -132,7 +135,7 @@ func (m *mount) copyTree(ctx context.Context, dst, src string) ([]movedObject, e
 		}
 		for _, o := range page.Objects {
 			g.Go(func() error {
-				to, err := objstore.CopyObject(ctx, m.store, dst+o.Key[len(src):], o, objstore.CopyOptions{Src: o.Version})
+				to, err := m.copyEntry(ctx, dst+o.Key[len(src):], o)
 				if errors.Is(err, objstore.ErrNotFound) {
 					return nil // removed in the meantime
 				}
@@ -154,13 +157,42 @@ func (m *mount) copyTree(ctx context.Context, dst, src string) ([]movedObject, e
 	return moved, err
 }
 
-func (m *mount) removeAll(ctx context.Context, moved []movedObject, key func(movedObject) string) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(renameWorkers)
-	for _, o := range moved {
-		g.Go(func() error { return m.store.Delete(ctx, key(o), objstore.Cond{}) })
+// copyEntry copies one object of a directory. Markers are written anew: stores
+// that keep objects as files cannot copy them.
+func (m *mount) copyEntry(ctx context.Context, dst string, o objstore.Object) (objstore.Object, error) {
+	if o.Size > 0 || !strings.HasSuffix(o.Key, "/") {
+		return objstore.CopyObject(ctx, m.store, dst, o, objstore.CopyOptions{Src: o.Version})
 	}
-	return g.Wait()
+	o, err := m.store.Stat(ctx, o.Key)
+	if err != nil {
+		return objstore.Object{}, err
+	}
+	return m.store.Put(ctx, dst, emptyBody(), objstore.PutOptions{Metadata: o.Metadata, ContentType: o.ContentType})
+}
+
+// removeAll removes the deepest first, and the markers after what is in them:
+// stores that keep objects as files remove no directory that is not empty.
+func (m *mount) removeAll(ctx context.Context, moved []movedObject, key func(movedObject) string) error {
+	levels := map[int][]string{}
+	for _, o := range moved {
+		k := key(o)
+		level := 2 * strings.Count(k, "/")
+		if strings.HasSuffix(k, "/") {
+			level--
+		}
+		levels[level] = append(levels[level], k)
+	}
+	for _, level := range slices.Backward(slices.Sorted(maps.Keys(levels))) {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(renameWorkers)
+		for _, k := range levels[level] {
+			g.Go(func() error { return m.store.Delete(ctx, k, objstore.Cond{}) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // movedDir puts a directory under its new name in what this mount knows.
