@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,16 @@ func TestP6CrashSafe(t *testing.T) {
 		check(t, err)
 		if string(got) != string(old) {
 			t.Errorf("through a new mount: %s", differ(old, got))
+		}
+		// The next mount removes what is left, in the background.
+		for limit := time.After(time.Minute); len(p.uploads(t)) > 0; {
+			select {
+			case <-limit:
+				t.Errorf("a minute after the next mount these are left: %v", p.uploads(t))
+			case <-time.After(100 * time.Millisecond):
+				continue
+			}
+			break
 		}
 		again.umount(t)
 		look("after the next mount")

@@ -74,32 +74,38 @@ func TestP2FailedWriter(t *testing.T) {
 	}
 }
 
-// TestP2FailedWriterOptions: what --failed-writer does with the bytes.
+// TestP2FailedWriterOptions: what --failed-writer does with the bytes, when
+// there is an old object and when there is none.
 func TestP2FailedWriterOptions(t *testing.T) {
 	need(t, "/usr/bin/python3")
 	old, half := []byte("old"), bytes.Repeat([]byte("half"), 256*100)
 	for _, c := range []struct {
-		option    string
-		f, partly []byte
+		option              string
+		over, partial       []byte // what becomes of f, and f.partial
+		fresh, freshPartial []byte // the same of a new file
 	}{
-		{"keep-old", old, nil},
-		{"partial", old, half},
-		{"publish", half, nil},
+		{"keep-old", old, half, half, nil},
+		{"partial", old, half, nil, half},
+		{"publish", half, nil, half, nil},
 	} {
 		t.Run(c.option, func(t *testing.T) {
 			onTargets(t, func(t *testing.T, p *place) {
 				m := p.mount(t, "--failed-writer="+c.option)
+				check(t, os.Mkdir(filepath.Join(m.dir, "new"), 0o755))
 				check(t, os.WriteFile(filepath.Join(m.dir, "f"), old, 0o644))
-				if out, err := inDir(m.dir, append(failingWriters[2].argv, "100")...); err == nil {
-					t.Fatalf("the writer succeeded: %s", out)
-				}
-				p.holds(t, "f", c.f, "after the writer failed")
-				if c.partly != nil {
-					p.holds(t, "f.partial", c.partly, "after the writer failed")
-				} else if _, ok := p.object(t, "f.partial"); ok {
-					t.Error("there is an f.partial")
+				for _, dir := range []string{m.dir, filepath.Join(m.dir, "new")} {
+					if out, err := inDir(dir, append(failingWriters[2].argv, "100")...); err == nil {
+						t.Fatalf("the writer succeeded: %s", out)
+					}
 				}
 				m.umount(t)
+				for key, want := range map[string][]byte{"f": c.over, "f.partial": c.partial, "new/f": c.fresh, "new/f.partial": c.freshPartial} {
+					if want != nil {
+						p.holds(t, key, want, "after the writer failed")
+					} else if _, ok := p.object(t, key); ok {
+						t.Errorf("there is a %q", key)
+					}
+				}
 			}, mountTargets...)
 		})
 	}

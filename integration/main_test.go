@@ -29,6 +29,7 @@ func onExit(stop func()) {
 
 func TestMain(m *testing.M) {
 	posixChild()
+	guardChild()
 	os.Exit(run(m))
 }
 
@@ -37,6 +38,9 @@ func run(m *testing.M) int {
 	// Short, for the sockets below it; readable, for servers of other users.
 	if runDir, err = os.MkdirTemp("", "pailfs"); err == nil {
 		err = os.Chmod(runDir, 0o755)
+	}
+	if err == nil {
+		err = startGuard()
 	}
 	// A daemon whose parent has exited becomes our child, so that its exit
 	// code can be read and no zombie stays.
@@ -51,11 +55,8 @@ func run(m *testing.M) int {
 	for i := len(atExit.stop) - 1; i >= 0; i-- {
 		atExit.stop[i]()
 	}
-	if left := mountsBelow(runDir); len(left) > 0 {
+	if left := sweep(runDir); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "integration: mounts left:", left)
-		for _, dir := range left {
-			unix.Unmount(dir, unix.MNT_DETACH)
-		}
 		code = 1
 	}
 	if err := os.RemoveAll(runDir); err != nil {

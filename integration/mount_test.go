@@ -197,7 +197,13 @@ func (m *mounted) wait(limit time.Duration) (int, error) {
 
 func (m *mounted) logTail() string {
 	text, _ := os.ReadFile(m.log)
-	return tail(string(text), 80)
+	var log strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, "trySplice") { // go-fuse's own, many
+			log.WriteString(line)
+		}
+	}
+	return tail(log.String(), 80)
 }
 
 // peakMemory is the most resident memory the daemon ever had, in bytes.

@@ -105,19 +105,29 @@ func TestP2OpenReader(t *testing.T) {
 }
 
 // TestP2Children: a program that starts children between its writes publishes
-// nothing by that: execve closes the descriptors that are close-on-exec.
+// nothing by that, however the children come to close what they inherit.
 func TestP2Children(t *testing.T) {
 	need(t, "/usr/bin/python3")
-	const program = `
+	for name, child := range map[string]string{
+		"execve":          "pid = os.fork()\n    if pid == 0: os.execv('/bin/true', ['true'])\n    os.waitpid(pid, 0)",
+		"spawn":           "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)",
+		"subprocess":      "subprocess.run(['/bin/true'], check=True, close_fds=False)",
+		"closes in child": "subprocess.run(['/bin/true'], check=True)",
+		"shell":           "os.system('/bin/true; /bin/true')",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onTargets(t, func(t *testing.T, p *place) { childrenBetweenWrites(t, p, child) }, mountTargets...)
+		})
+	}
+}
+
+func childrenBetweenWrites(t *testing.T, p *place, child string) {
+	program := `
 import os, subprocess, sys
 fd = os.open('f', os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
 for i in range(6):
     os.write(fd, bytes([97 + i]) * (3 << 20))
-    subprocess.run(['/bin/true'], check=True, close_fds=False)
-    subprocess.run(['/bin/true'], check=True)
-    pid = os.fork()
-    if pid == 0: os.execv('/bin/true', ['true'])
-    os.waitpid(pid, 0)
+    ` + child + `
     print('look', flush=True)
     sys.stdin.readline()
 os.close(fd)
@@ -127,33 +137,31 @@ os.close(fd)
 	for i := range 6 {
 		fresh = append(fresh, bytes.Repeat([]byte{byte('a' + i)}, 3<<20)...)
 	}
-	onTargets(t, func(t *testing.T, p *place) {
-		m, other := p.mount(t), p.mount(t)
-		check(t, os.WriteFile(filepath.Join(m.dir, "f"), old, 0o644))
-		ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
-		defer cancel()
-		cmd := command(ctx, "/usr/bin/python3", "-c", program)
-		cmd.Dir, cmd.Stderr = m.dir, os.Stderr
-		in, err := cmd.StdinPipe()
+	m, other := p.mount(t), p.mount(t)
+	check(t, os.WriteFile(filepath.Join(m.dir, "f"), old, 0o644))
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	cmd := command(ctx, "/usr/bin/python3", "-c", program)
+	cmd.Dir, cmd.Stderr = m.dir, os.Stderr
+	in, err := cmd.StdinPipe()
+	check(t, err)
+	out, err := cmd.StdoutPipe()
+	check(t, err)
+	check(t, cmd.Start())
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		p.holds(t, "f", old, "between writes")
+		got, err := os.ReadFile(filepath.Join(other.dir, "f"))
 		check(t, err)
-		out, err := cmd.StdoutPipe()
-		check(t, err)
-		check(t, cmd.Start())
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			p.holds(t, "f", old, "between writes")
-			got, err := os.ReadFile(filepath.Join(other.dir, "f"))
-			check(t, err)
-			if !bytes.Equal(got, old) {
-				t.Errorf("another mount sees half a file: %s", differ(old, got))
-			}
-			if _, err := in.Write([]byte("\n")); err != nil {
-				t.Fatal(err)
-			}
+		if !bytes.Equal(got, old) {
+			t.Errorf("another mount sees half a file: %s", differ(old, got))
 		}
-		check(t, cmd.Wait())
-		p.holds(t, "f", fresh, "after close")
-		m.umount(t)
-		other.umount(t)
-		p.leftovers(t)
-	}, mountTargets...)
+		if _, err := in.Write([]byte("\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, cmd.Wait())
+	p.holds(t, "f", fresh, "after close")
+	m.umount(t)
+	other.umount(t)
+	p.leftovers(t)
 }

@@ -24,9 +24,9 @@ type entry struct {
 func (s shell) tree(t testing.TB) map[string]entry {
 	t.Helper()
 	const fields = 8
-	out := s.run(t, `find . -mindepth 1 -printf '%P\t%y\t%m\t%U:%G\t%s\t%T@\t%l\n' | LC_ALL=C sort > "$T/tree"
-		find . -type f -print0 | xargs -0 -r sha256sum -z | tr '\0' '\n' > "$T/sums"
-		cat "$T/tree"; echo; cat "$T/sums"`)
+	out := s.run(t, `find . -mindepth 1 -printf '%P\t%y\t%m\t%U:%G\t%s\t%T@\t%l\n' | LC_ALL=C sort > "$T/.tree"
+		find . -type f -print0 | xargs -0 -r sha256sum -z | tr '\0' '\n' > "$T/.sums"
+		cat "$T/.tree"; echo; cat "$T/.sums"`)
 	list, sums, _ := strings.Cut(out, "\n\n")
 	if strings.HasPrefix(out, "\n") {
 		list, sums = "", out[1:]
