@@ -37,12 +37,28 @@ os.write(f, b"whole")' & sleep 0.3; echo go > ` + m.pipe + `; wait`)
 	}
 }
 
-func TestExamineALivingProcess(t *testing.T) {
-	c := exec.Command("sleep", "60")
+// started runs a shell that waits, and returns when its execve is over.
+func started(t *testing.T, shell string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(shell, "-c", "echo; read")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { c.Process.Kill(); c.Wait() }()
+	t.Cleanup(func() { in.Close(); c.Wait() })
+	bufio.NewScanner(out).Scan()
+	return c
+}
+
+func TestExamineALivingProcess(t *testing.T) {
+	c := started(t, "bash")
 	if s := examine(uint32(c.Process.Pid)); s != (callerState{}) {
 		t.Errorf("a sleeping process is %+v", s)
 	}
@@ -54,14 +70,10 @@ func TestExamineALivingProcess(t *testing.T) {
 func TestReadStatOfAnOddName(t *testing.T) {
 	// A command name may hold spaces and brackets.
 	exe := t.TempDir() + "/a) b ("
-	if err := os.Symlink("/bin/sleep", exe); err != nil {
+	if err := os.Symlink("/bin/bash", exe); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(exe, "60")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { c.Process.Kill(); c.Wait() }()
+	c := started(t, exe)
 	if flags, _, ok := readStat(uint32(c.Process.Pid)); !ok || flags == 0 {
 		t.Errorf("readStat = %#x, %v", flags, ok)
 	}
