@@ -176,7 +176,7 @@ func TestUnlinkedFileStaysReadable(t *testing.T) {
 }
 
 func TestFailedWriterKeepsTheOldObject(t *testing.T) {
-	m := mountStore(t, Options{FailedWriter: "partial"})
+	m := mountStore(t, Options{})
 	m.sh(`echo good > f`)
 	m.try(`bash -c 'echo bad; exit 3' > f`)
 	m.waitFor(func() bool { _, ok := m.object("f.partial"); return ok })

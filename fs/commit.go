@@ -366,11 +366,7 @@ func (f *file) last(died bool, flushErr error) {
 	key := f.m.tree.path(&f.place)
 	switch {
 	case died:
-		partial := ""
-		if f.m.opt.FailedWriter == "partial" {
-			partial = key + ".partial"
-		}
-		kept := f.detachKeeping(errors.New("the writer failed"), partial)
+		kept := f.detachKeeping(errors.New("the writer failed"), key+".partial")
 		f.m.log.Warn("the writer failed: the object stays as it was", "key", key, "partial", kept)
 	case flushErr != nil:
 		f.m.report(Unsaved{Key: key, Size: f.size(), Err: flushErr})
