@@ -20,12 +20,14 @@ type callerState struct {
 	exiting bool // the call is made by the kernel as the process ends
 	failed  bool // it ends by a signal or with a non-zero exit code
 	execing bool // execve is closing its close-on-exec descriptors
+	forked  bool // it was forked and has not called execve since
 }
 
 // Flags of /proc/PID/stat, field 9 (include/linux/sched.h).
 const (
-	pfExiting  = 0x00000004
-	pfSignaled = 0x00000400
+	pfExiting    = 0x00000004
+	pfForkNoExec = 0x00000040
+	pfSignaled   = 0x00000400
 )
 
 func callerPid(ctx context.Context) uint32 {
@@ -52,7 +54,8 @@ func examine(pid uint32) callerState {
 	case !st.code: // execve has made the new memory, and not yet loaded the program
 		return callerState{execing: true}
 	}
-	return callerState{}
+	flags, _, ok := readStat(pid)
+	return callerState{forked: ok && flags&pfForkNoExec != 0}
 }
 
 // procStatus is what is needed of proc(5)'s /proc/PID/status.
@@ -128,6 +131,12 @@ func heldElsewhere(pid uint32, ino uint64) bool {
 		}
 	}
 	return slices.ContainsFunc(family, func(p string) bool { return holds(p, ino) })
+}
+
+// heldByParent is heldElsewhere for the parent alone.
+func heldByParent(pid uint32, ino uint64) bool {
+	s, ok := readStatus(pid)
+	return ok && holds(s.parent, ino)
 }
 
 // holds looks into fdinfo, which has "ino:" since Linux 5.14.

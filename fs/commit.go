@@ -30,12 +30,15 @@ func (m *mount) editDraft(f *file) *draft.Draft {
 	return d
 }
 
-// target says where and under which condition the file would be committed now.
+// target is for an upload that begins now, long before the commit: the mtime
+// that the clock gives is not known yet.
 func (f *file) target() draft.Target {
 	key := f.m.tree.path(&f.place)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.targetAt(key)
+	t := f.targetAt(key)
+	t.Soft = nil
+	return t
 }
 
 func (f *file) targetAt(key string) draft.Target {
@@ -180,6 +183,9 @@ func (f *file) Flush(ctx context.Context, fh gofs.FileHandle) syscall.Errno {
 		f.mu.Lock()
 		f.died = true
 		f.mu.Unlock()
+		return 0
+	case who.forked && heldByParent(pid, f.StableAttr().Ino):
+		// A child that puts away what it inherited, before its execve.
 		return 0
 	case blank && heldElsewhere(pid, f.StableAttr().Ino):
 		// A shell that redirects: the first byte is still to come.

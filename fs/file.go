@@ -44,6 +44,8 @@ type file struct {
 	died             bool  // the last FLUSH came from a process that failed
 	flushErr         error // of the last commit
 	dead             error // detached: why
+	stale            bool  // somebody else replaced the object: the name needs a new node
+	baseLeft         bool  // the small object that the draft edits is still to be read
 }
 
 var (
@@ -98,7 +100,7 @@ func (f *file) isCommitted() bool {
 func (f *file) isFresh() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead != nil {
+	if f.dead != nil || f.stale {
 		return false
 	}
 	return f.draft != nil || time.Since(f.checked) < f.m.opt.AttrTTL
@@ -109,7 +111,7 @@ func (f *file) isFresh() bool {
 func (f *file) adopt(e entry) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead != nil || f.private {
+	if f.dead != nil || f.private || f.stale {
 		return false
 	}
 	if f.draft != nil || !f.savedAt.IsZero() && !e.asOf.After(f.savedAt) {
@@ -235,8 +237,8 @@ func (f *file) open(flags uint32) (*handle, uint32, syscall.Errno) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead != nil {
-		return nil, 0, syscall.ESTALE
+	if f.dead != nil || f.stale && f.draft == nil {
+		return nil, 0, syscall.ESTALE // the kernel then looks the name up again
 	}
 	f.handles++
 	if h.write {
@@ -269,23 +271,44 @@ func (f *file) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
 	return f.m.root.Statfs(ctx, out)
 }
 
+// Modes of fallocate(2).
+const (
+	fallocKeepSize  = 0x01
+	fallocPunchHole = 0x02
+	fallocZeroRange = 0x10
+)
+
 // Allocate makes sure that the file is as long as asked; there is no space to
-// reserve. The other modes punch and shift, which objects cannot.
-func (f *file) Allocate(ctx context.Context, _ gofs.FileHandle, off, size uint64, mode uint32) syscall.Errno {
-	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
-	if mode&^keepSize != 0 {
+// reserve. Holes are zeros that are written. The other modes shift bytes, which
+// objects cannot.
+func (f *file) Allocate(ctx context.Context, fh gofs.FileHandle, off, size uint64, mode uint32) syscall.Errno {
+	zero := mode&(fallocPunchHole|fallocZeroRange) != 0
+	if mode&^(fallocKeepSize|fallocPunchHole|fallocZeroRange) != 0 {
 		return syscall.EOPNOTSUPP
 	}
-	if mode&keepSize != 0 {
-		return 0
+	end := int64(off + size)
+	was := f.size()
+	if zero {
+		if en := f.zero(ctx, fh, int64(off), min(end, was)); en != 0 {
+			return en
+		}
 	}
-	f.mu.Lock()
-	enough := f.attr.size >= int64(off+size)
-	f.mu.Unlock()
-	if enough {
+	if mode&fallocKeepSize != 0 || end <= was {
 		return 0
 	}
 	ctx, cancel := killable(ctx)
 	defer cancel()
-	return errno(f.truncate(ctx, int64(off+size)))
+	return errno(f.truncate(ctx, end))
+}
+
+func (f *file) zero(ctx context.Context, fh gofs.FileHandle, off, end int64) syscall.Errno {
+	zeros := make([]byte, 1<<20)
+	for off < end {
+		n, en := f.Write(ctx, fh, zeros[:min(end-off, int64(len(zeros)))], off)
+		if en != 0 {
+			return en
+		}
+		off += int64(n)
+	}
+	return 0
 }

@@ -53,10 +53,27 @@ func (f *file) readAt(ctx context.Context, b []byte, off int64) (int, error) {
 		f.mu.Lock()
 		moved := dr == nil && (f.reader != p || f.draft != nil)
 		f.mu.Unlock()
-		if !moved {
-			return 0, err
+		if moved {
+			continue
 		}
+		if dr == nil && (errors.Is(err, objstore.ErrCond) || errors.Is(err, objstore.ErrNotFound)) {
+			f.outdate()
+			return 0, syscall.ESTALE
+		}
+		return 0, err
 	}
+}
+
+// outdate makes the next look at the name ask the store: somebody else has
+// replaced the object.
+func (f *file) outdate() {
+	f.mu.Lock()
+	f.stale = true
+	f.mu.Unlock()
+	parent, _ := f.m.tree.at(&f.place)
+	parent.mu.Lock()
+	parent.known = nil
+	parent.mu.Unlock()
 }
 
 // pinned is a reader of one version, shared by the reads that are under way.
@@ -131,12 +148,50 @@ func (f *file) writable() (*draft.Draft, error) {
 	defer f.mu.Unlock()
 	if f.draft == nil {
 		f.draft = f.m.editDraft(f)
+		f.baseLeft = f.obj.Size > 0 && f.obj.Size <= smallBase
 		f.changedAt = time.Now()
 		if !f.m.tree.isUnlinked(&f.place) {
 			parent.local[name] = f
 		}
 	}
 	return f.draft, nil
+}
+
+// smallBase is the size up to which an object that is changed is read before
+// the first change, in bytes. The commit would have to read it anyway; this way
+// the whole content is at hand should somebody else replace the object.
+const smallBase = 8 << 20
+
+// readBase makes the bytes of a small object part of the draft.
+func (f *file) readBase(ctx context.Context, dr *draft.Draft) error {
+	f.mu.Lock()
+	left := f.baseLeft
+	f.mu.Unlock()
+	if !left {
+		return nil
+	}
+	if err := f.busy.lock(ctx); err != nil {
+		return err
+	}
+	defer f.busy.unlock()
+	f.mu.Lock()
+	left, size := f.baseLeft, min(f.obj.Size, dr.Size())
+	f.mu.Unlock()
+	if !left {
+		return nil
+	}
+	b := make([]byte, size)
+	n, err := dr.ReadAt(ctx, b, 0)
+	if err == nil || errors.Is(err, io.EOF) {
+		err = dr.WriteAt(ctx, b[:n], 0)
+	}
+	f.mu.Lock()
+	f.baseLeft = false
+	f.mu.Unlock()
+	if errors.Is(err, objstore.ErrCond) || errors.Is(err, objstore.ErrNotFound) {
+		return nil // replaced already: the commit will tell
+	}
+	return err
 }
 
 // deadErrno is what calls on a detached file end with. f.mu must be held.
@@ -157,7 +212,11 @@ func (f *file) Write(ctx context.Context, _ gofs.FileHandle, data []byte, off in
 	if err := f.endClone(ctx, dr); err != nil {
 		return 0, errno(err)
 	}
-	if err := dr.WriteAt(ctx, data, off); err != nil {
+	err = f.readBase(ctx, dr)
+	if err == nil {
+		err = dr.WriteAt(ctx, data, off)
+	}
+	if err != nil {
 		f.poison(err)
 		return 0, errno(err)
 	}
@@ -187,6 +246,7 @@ func (f *file) truncate(ctx context.Context, size int64) error {
 	defer f.mu.Unlock()
 	f.attr.size, f.died = size, false
 	f.blank = size == 0
+	f.baseLeft = f.baseLeft && size > 0
 	return nil
 }
 
