@@ -181,7 +181,8 @@ func (m *mount) fuseOptions() *gofs.Options {
 		MountOptions: fuse.MountOptions{
 			Name: "pailfs", FsName: m.opt.FsName, AllowOther: m.opt.AllowOther, Debug: m.opt.Debug,
 			MaxWrite: 1 << 20, MaxReadAhead: 1 << 20, MaxBackground: 64,
-			DirectMount: true, IgnoreSecurityLabels: true, ExplicitDataCacheControl: true,
+			DirectMount: true, DisableSplice: true, // what we answer is in memory
+			IgnoreSecurityLabels: true, ExplicitDataCacheControl: true,
 			EnableSymlinkCaching: true,
 			ExtraCapabilities:    fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_READDIRPLUS_AUTO,
 		},

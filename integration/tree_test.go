@@ -57,9 +57,8 @@ func (s shell) tree(t testing.TB) map[string]entry {
 }
 
 // mtimeSlack is how far, in seconds, the time of a file may move when the mount is
-// renewed: a large one that nobody set is that of the commit, which may take a
-// while on a busy machine, and
-// a store may keep only seconds for a time that nobody set.
+// renewed: that of a large file which nobody set is that of the commit, which may
+// take a while on a busy machine, and a store may keep only seconds.
 const mtimeSlack = 60.0
 
 // sameTree compares what two mounts show.
