@@ -266,3 +266,13 @@ func TestPrivateObjectsOfADeadMountAreRemoved(t *testing.T) {
 	after.server.m.late.Wait()
 	m.wantKeys(keypath.Private + "/tmp/somebody/1")
 }
+
+func TestRefusedAttributesAreTakenBack(t *testing.T) {
+	m, faults := counting(t, Options{})
+	m.sh(`echo content > f; chmod 640 f`)
+	faults.Add(faultstore.Rule{Op: faultstore.Copy, Key: "f", Err: objstore.ErrPermission})
+	m.sh(`exec 5< f; for c in 'chmod 600 f' 'setfattr -n user.a -v b f' 'touch -d 2001-01-01 f'; do bash -c "$c" 2>/dev/null && exit 1 || true; done
+		[ "$(cat <&5)" = content ]; [ "$(stat -c %a f)" = 640 ]; [ -z "$(getfattr -d f)" ]
+		[ "$(getfattr --only-values -n user.pailfs.state f)" = committed ]`)
+	m.wantObject("f", "content\n")
+}

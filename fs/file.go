@@ -136,6 +136,19 @@ func (f *file) Getattr(_ context.Context, _ gofs.FileHandle, out *fuse.AttrOut) 
 	return 0
 }
 
+// restore takes back a change of attributes, the seq-th, that the store refused:
+// the program was told that it failed.
+func (f *file) restore(old attr, seq int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.attrSeq == seq && f.attrSaved != seq {
+		old.size = f.attr.size
+		f.attr = old
+		f.attrSeq = seq - 1
+		f.flushErr = nil
+	}
+}
+
 // stamp fills in what go-fuse leaves out of the answer to a SETATTR: without it
 // the kernel takes the inode number for 0, and asks again before each write.
 func (m *mount) stamp(n gofs.InodeEmbedder, out *fuse.AttrOut) {
@@ -196,10 +209,15 @@ func (f *file) Setattr(ctx context.Context, _ gofs.FileHandle, in *fuse.SetAttrI
 	}
 	// An open file with changes takes them along when it is committed.
 	now := resized && f.writers == 0 || changed && f.draft == nil || changed && f.committed && !f.draft.Dirty()
+	seq := f.attrSeq
 	f.mu.Unlock()
 	if now {
 		if err := f.commit(ctx); err != nil {
-			f.detach(err)
+			if resized {
+				f.detach(err)
+			} else {
+				f.restore(old, seq)
+			}
 			return errno(err)
 		}
 		f.settle()

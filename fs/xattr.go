@@ -71,17 +71,25 @@ func (f *file) changeXattr(ctx context.Context, change func(*attr) syscall.Errno
 		return syscall.EROFS
 	}
 	f.mu.Lock()
+	old := f.attr
 	if en := change(&f.attr); en != 0 {
 		f.mu.Unlock()
 		return en
 	}
 	f.attrSeq++
+	seq := f.attrSeq
 	now := f.draft == nil || f.committed && !f.draft.Dirty()
 	f.mu.Unlock()
 	if !now {
 		return 0
 	}
-	return f.commitOrTell(ctx)
+	ctx, cancel := killable(ctx)
+	defer cancel()
+	err := f.commit(ctx)
+	if err != nil {
+		f.restore(old, seq)
+	}
+	return errno(err)
 }
 
 func (d *dir) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
