@@ -129,11 +129,22 @@ func TestRemoteChangeIsSeen(t *testing.T) {
 }
 
 func TestLoserKeepsItsBytes(t *testing.T) {
+	large := strings.Repeat("old ", 5<<20)
+	for name, c := range map[string]struct{ flag, old, ours, kept string }{
+		"replace":         {"os.O_TRUNC", "old", "mine", "mine"},
+		"append":          {"os.O_APPEND", "old", "oldmine", "oldmine"}, // the kernel has read what the page has
+		"append to large": {"os.O_APPEND", large, large + "mine", "mine"},
+	} {
+		t.Run(name, func(t *testing.T) { loseRace(t, c.flag, c.old, c.ours, c.kept) })
+	}
+}
+
+func loseRace(t *testing.T, flag, old, ours, want string) {
 	m := mountStore(t, Options{})
-	m.put("f", "old", nil)
+	m.put("f", old, nil)
 	script := `python3 -c '
 import os
-fd = os.open("f", os.O_WRONLY | os.O_TRUNC)
+fd = os.open("f", os.O_WRONLY | ` + flag + `)
 os.write(fd, b"mine")
 open("` + m.fifo() + `").read()
 os.fsync(fd)' 2>&1`
@@ -146,7 +157,7 @@ os.fsync(fd)' 2>&1`
 		out, err := m.try(script)
 		done <- result{out, err}
 	}()
-	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), " 4 ") })
+	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), fmt.Sprintf(" %d ", len(ours))) })
 	m.put("f", "theirs", nil)
 	m.release()
 	if r := <-done; r.err == nil || !strings.Contains(r.out, "Stale file handle") {
@@ -162,7 +173,7 @@ os.fsync(fd)' 2>&1`
 	if kept == "" {
 		t.Fatalf("no conflict copy: %q", m.keys())
 	}
-	m.wantObject(kept, "mine")
+	m.wantObject(kept, want)
 	m.waitFor(func() bool { out, _ := m.try(`cat f`); return out == "theirs" })
 }
 

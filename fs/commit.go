@@ -297,7 +297,14 @@ func (f *file) saveTo(dr *draft.Draft, key string) string {
 	must, soft := f.attr.encode()
 	f.mu.Unlock()
 	maps.Copy(must, soft)
-	obj, err := dr.SaveTo(ctx, key, objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass})
+	opt := objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass}
+	obj, err := dr.SaveTo(ctx, key, opt)
+	if errors.Is(err, objstore.ErrCond) || errors.Is(err, objstore.ErrNotFound) {
+		var ranges []objstore.Range
+		obj, ranges, err = dr.SaveWritten(ctx, key, opt)
+		f.m.log.Warn("the version that was opened is gone: only what was written is kept, one range behind the other",
+			"key", key, "ranges", ranges)
+	}
 	if err != nil {
 		f.m.log.Error("the bytes could not be kept", "key", key, "err", err)
 		return ""

@@ -10,44 +10,6 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-// SaveTo writes the present content to another object, and leaves the draft as
-// it is. It fails with ErrUnsupported when bytes of it are only in an upload.
-func (d *Draft) SaveTo(ctx context.Context, key string, opt objstore.PutOptions) (objstore.Object, error) {
-	none := objstore.Object{}
-	leave, err := d.enter(ctx)
-	if err != nil {
-		return none, err
-	}
-	defer leave()
-	obj, err := d.save(ctx, key, opt)
-	if err != nil {
-		return none, fmt.Errorf("save as %q: %w", key, err)
-	}
-	return obj, nil
-}
-
-// save is SaveTo behind enter. It settles an unknown outcome.
-func (d *Draft) save(ctx context.Context, key string, opt objstore.PutOptions) (objstore.Object, error) {
-	d.mu.RLock()
-	lost, found := d.lost(0, d.size)
-	d.mu.RUnlock()
-	if found {
-		return objstore.Object{}, objstore.NewError("put", key, objstore.ErrUnsupported, goneError(ErrGone, lost.off, lost.end))
-	}
-	id := newID()
-	opt.Metadata = Target{Metadata: opt.Metadata}.metadata(id)
-	obj, err := d.assemble(ctx, key, opt)
-	if err == nil || ctx.Err() != nil {
-		return obj, err
-	}
-	call, cancel := d.p.cleanup(ctx)
-	defer cancel()
-	if there, serr := d.p.store.Stat(call, key); serr == nil && there.Metadata[MetaID] == id {
-		return there, nil
-	}
-	return obj, err
-}
-
 // assemble makes an object of the present content, none of which is only in an
 // upload: by one copy, one Put, or an upload that copies what is in the store
 // already. The caller has entered.

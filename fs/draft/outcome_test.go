@@ -3,6 +3,7 @@ package draft
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/pailfs/pailfs/objstore"
@@ -86,6 +87,29 @@ func TestLostRace(t *testing.T) {
 		d.Discard()
 		r.end()
 	}
+}
+
+// The object that was edited is gone: what was written to it can be kept.
+func TestLostRaceOfAnEdit(t *testing.T) {
+	r := newRig(t, memstore.Options{}, Options{Memory: 1 << 20, PartSize: 8 * kib})
+	defer r.end()
+	base := text(1, 5000)
+	d := r.pool.Edit(r.put("k", base))
+	r.write(d, []byte("head"), 10)
+	r.write(d, []byte("more"), 5000)
+	r.write(d, []byte("over"), 5004)
+	r.put("k", text(2, 100))
+	_, err := d.Commit(r.ctx, Target{Key: "k"})
+	r.is(err, objstore.ErrCond)
+	_, err = d.SaveTo(r.ctx, "k.conflict", objstore.PutOptions{})
+	r.is(err, objstore.ErrCond)
+	_, ranges, err := d.SaveWritten(r.ctx, "k.conflict", objstore.PutOptions{})
+	r.must(err)
+	r.holds("k.conflict", []byte("headmoreover"))
+	if want := []objstore.Range{{Off: 10, Len: 4}, {Off: 5000, Len: 8}}; !slices.Equal(ranges, want) {
+		t.Errorf("ranges %v, want %v", ranges, want)
+	}
+	d.Discard()
 }
 
 // The object was changed legitimately since the upload began: it begins anew.
