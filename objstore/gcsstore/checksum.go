@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 var (
@@ -24,13 +25,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // the service refuses what does not match.
 func sum(body *io.SectionReader, known objstore.Checksums) (uint32, error) {
 	h := crc32.New(castagnoli)
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	n, err := io.CopyBuffer(h, io.NewSectionReader(body, 0, body.Size()), *buf)
-	if err == nil && n != body.Size() {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	if err := wire.CopyAll(h, body); err != nil {
 		return 0, fmt.Errorf("%w: %w", errBody, err)
 	}
 	if len(known.CRC32C) == crc32.Size && binary.BigEndian.Uint32(known.CRC32C) != h.Sum32() {

@@ -1,22 +1,19 @@
 package gcsstore
 
 import (
-	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // classify turns an error of the SDK into one of the store: by the reason that
@@ -74,16 +71,7 @@ func (f *failure) fromXML(body string) {
 
 func (f *failure) Error() string {
 	if f.status == 0 {
-		// No answer: the cause alone, without the SDK's chain of wrappers.
-		var op *net.OpError
-		if errors.As(f.err, &op) {
-			return op.Error()
-		}
-		var u *url.Error
-		if errors.As(f.err, &u) { // it would repeat the whole URL
-			return u.Err.Error()
-		}
-		return f.err.Error()
+		return wire.Cause(f.err).Error()
 	}
 	text := f.reason
 	if text == "" {
@@ -121,20 +109,8 @@ func (f *failure) kind() error {
 	switch f.status {
 	case 0:
 		return f.unanswered()
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return objstore.ErrPermission
-	case http.StatusNotFound:
-		return objstore.ErrNotFound
-	case http.StatusPreconditionFailed, http.StatusNotModified:
-		return objstore.ErrCond
-	case http.StatusRequestedRangeNotSatisfiable:
-		return objstore.ErrRange
-	case http.StatusTooManyRequests:
-		return objstore.ErrThrottled
-	case http.StatusRequestTimeout, http.StatusGone: // 410: the session of a resumable upload is lost
+	case http.StatusGone: // the session of a resumable upload is lost
 		return objstore.ErrTransient
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return objstore.ErrUnsupported
 	case http.StatusBadRequest:
 		// `Provided CRC32C "..." doesn't match calculated CRC32C "..."` has no
 		// reason of its own.
@@ -142,10 +118,7 @@ func (f *failure) kind() error {
 			return objstore.ErrChecksum
 		}
 	}
-	if f.status >= 500 {
-		return objstore.ErrTransient
-	}
-	return objstore.ErrOther
+	return wire.Kind(f.status)
 }
 
 // unanswered is the kind of an error without an answer.
@@ -160,7 +133,7 @@ func (f *failure) unanswered() error {
 		switch {
 		case errors.As(f.err, &token) && token.Response != nil && token.Response.StatusCode < 500:
 			return objstore.ErrPermission
-		case errors.As(f.err, &token), isNetwork(creds.err): // the token service is out of order, or of reach
+		case errors.As(f.err, &token), wire.Broken(creds.err): // the token service is out of order, or of reach
 			return objstore.ErrTransient
 		}
 		return objstore.ErrPermission
@@ -168,21 +141,12 @@ func (f *failure) unanswered() error {
 		return objstore.ErrChecksum
 	case errors.Is(f.err, errBody):
 		return objstore.ErrOther
-	case errors.As(f.err, &network), isNetwork(f.err), storage.ShouldRetry(f.err):
+	case errors.As(f.err, &network), wire.Broken(f.err), storage.ShouldRetry(f.err):
 		return objstore.ErrTransient
 	case strings.Contains(f.err.Error(), "bad CRC"): // the SDK has no type for it
 		return objstore.ErrChecksum
 	}
 	return objstore.ErrOther
-}
-
-func isNetwork(err error) bool {
-	var op *net.OpError
-	var dns *net.DNSError
-	return errors.As(err, &op) || errors.As(err, &dns) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, context.DeadlineExceeded)
 }
 
 // gone says whether an answer means that the object, not the bucket, is not there.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // Config says how to reach one bucket. Only Bucket is required.
@@ -52,10 +53,8 @@ type Config struct {
 const DefaultPrivate = ".pailfs/gcs/"
 
 const (
-	defaultConnectTimeout = 10 * time.Second
-	defaultRequestTimeout = 60 * time.Second
-	defaultAttempts       = 6
-	defaultMaxDelay       = 20 * time.Second
+	defaultAttempts = 6
+	defaultMaxDelay = 20 * time.Second
 )
 
 func (c Config) withDefaults() Config {
@@ -66,10 +65,10 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.ConnectTimeout <= 0 {
-		c.ConnectTimeout = defaultConnectTimeout
+		c.ConnectTimeout = wire.DefaultConnectTimeout
 	}
 	if c.RequestTimeout <= 0 {
-		c.RequestTimeout = defaultRequestTimeout
+		c.RequestTimeout = wire.DefaultRequestTimeout
 	}
 	if c.Retry.Attempts <= 0 {
 		c.Retry.Attempts = defaultAttempts
@@ -102,14 +101,11 @@ func (c Config) validate() error {
 	if c.Endpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(c.Endpoint)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return errors.New("the endpoint must look like https://host or http://host:port/storage/v1")
-	}
-	if u.User != nil {
-		return errors.New("the endpoint holds a user name or password: give credentials by file")
-	}
-	return nil
+	return wire.CheckEndpoint(c.Endpoint, "https://host or http://host:port/storage/v1", "file")
+}
+
+func (c Config) network() wire.Network {
+	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
 }
 
 // api is the endpoint as the SDK wants it, "" for its own.

@@ -1,59 +1,33 @@
 package gcsstore
 
 import (
-	"encoding/base64"
-	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // The service keeps metadata as Unicode text. Values that would not survive
 // JSON or the headers of a download travel as RFC 2047 encoded words.
 
-const word = "=?UTF-8?B?"
-
-func encodeMetadata(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = encodeValue(v)
-	}
-	return out
-}
+func encodeMetadata(m map[string]string) map[string]string { return wire.Encode(m, encodeValue) }
 
 func encodeValue(v string) string {
 	if utf8.ValidString(v) && strings.TrimSpace(v) == v && !strings.HasPrefix(v, "=?") &&
 		strings.IndexFunc(v, unicode.IsControl) < 0 {
 		return v
 	}
-	return word + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
+	return wire.Word(v)
 }
 
-// decodeMetadata returns no nil map: the metadata is known, if empty.
-func decodeMetadata(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[strings.ToLower(k)] = decodeValue(v)
-	}
-	return out
-}
+func decodeMetadata(m map[string]string) map[string]string { return wire.Decode(m, decodeValue) }
 
 func decodeValue(v string) string {
-	if rest, ok := strings.CutPrefix(v, word); ok {
-		if b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(rest, "?=")); err == nil {
-			return string(b)
-		}
+	if value, ok := wire.Unword(v); ok {
+		return value
 	}
 	return v
-}
-
-func knownMetadata(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	maps.Copy(out, m)
-	return out
 }
 
 // ascii says whether headers carry the values for certain as they are.

@@ -63,7 +63,7 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	transport, err := newTransport(c)
+	transport, err := c.network().Transport()
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/storage"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // chunk is what a stream keeps in memory, to send it again after a failure: a
@@ -123,7 +124,7 @@ func (u *stream) Commit(ctx context.Context, last int) (objstore.Object, error) 
 	stop := context.AfterFunc(ctx, u.cancel)
 	defer stop()
 	w := u.w
-	u.w, u.err = nil, errOver
+	u.w, u.err = nil, wire.ErrOver
 	err := w.Close()
 	u.cancel()
 	if err != nil {

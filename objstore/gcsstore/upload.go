@@ -3,7 +3,6 @@ package gcsstore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"cloud.google.com/go/storage"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // standard is the storage class of temporary objects: the others are billed for
@@ -158,19 +158,10 @@ func (u *upload) source(ctx context.Context, key string, v objstore.Version) (*s
 	return a, nil
 }
 
-var errOver = errors.New("the upload is over")
-
 func (u *upload) checkPart(n int) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	switch {
-	case n < 1 || n > maxParts:
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrUnsupported,
-			Err: fmt.Errorf("part %d: parts are counted from 1 to %d", n, maxParts)}
-	case u.over:
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
-	}
-	return nil
+	return wire.CheckPart(u.key, n, maxParts, u.over)
 }
 
 // add takes a part. What it replaces, or an upload that is over, leaves a
@@ -195,7 +186,7 @@ func (u *upload) add(n int, p part) error {
 		u.s.removeLater([]string{unused})
 	}
 	if over {
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
+		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: wire.ErrOver}
 	}
 	return nil
 }
@@ -241,21 +232,7 @@ func lost(parts []part) error {
 func (u *upload) list(last int) ([]part, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.over {
-		return nil, errOver
-	}
-	if last < 1 {
-		return nil, errors.New("no parts")
-	}
-	parts := make([]part, 0, last)
-	for n := 1; n <= last; n++ {
-		p, ok := u.parts[n]
-		if !ok {
-			return nil, fmt.Errorf("part %d is missing", n)
-		}
-		parts = append(parts, p)
-	}
-	return parts, nil
+	return wire.Run(u.parts, last, u.over)
 }
 
 // takeTemps returns the temporary objects; they are no longer the upload's.

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // errChecksum is a body that arrived whole and is not what the store holds.
@@ -44,32 +44,18 @@ func digestOf(body *io.SectionReader, algorithm Checksum, known objstore.Checksu
 		return digest{md5: base64Of(known.MD5)}, nil
 	case algorithm == ChecksumCRC32C:
 		h := crc32.New(castagnoli)
-		if err := readAll(h, body); err != nil {
+		if err := wire.CopyAll(h, body); err != nil {
 			return digest{}, err
 		}
 		return digest{crc32c: base64Of(h.Sum(nil))}, nil
 	case algorithm == ChecksumMD5:
 		h := md5.New()
-		if err := readAll(h, body); err != nil {
+		if err := wire.CopyAll(h, body); err != nil {
 			return digest{}, err
 		}
 		return digest{md5: base64Of(h.Sum(nil))}, nil
 	}
 	return digest{}, nil
-}
-
-var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
-
-// readAll copies the whole body to w, whatever was read of it before.
-func readAll(w io.Writer, body *io.SectionReader) error {
-	buf := buffers.Get().(*[128 << 10]byte)
-	defer buffers.Put(buf)
-	// The wrapper keeps io.CopyBuffer from preferring a method to the buffer.
-	n, err := io.CopyBuffer(w, struct{ io.Reader }{io.NewSectionReader(body, 0, body.Size())}, buf[:])
-	if err == nil && n != body.Size() {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func base64Of(sum []byte) *string { return aws.String(base64.StdEncoding.EncodeToString(sum)) }
@@ -114,7 +100,7 @@ func (s *Store) silent(body *io.SectionReader, etag objstore.Version, encrypted 
 		return nil
 	}
 	h := md5.New()
-	if err := readAll(h, body); err != nil {
+	if err := wire.CopyAll(h, body); err != nil {
 		return err
 	}
 	if [md5.Size]byte(sum) != [md5.Size]byte(h.Sum(nil)) {

@@ -1,21 +1,17 @@
 package s3store
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // classify turns an error of the SDK into one of the store: by the error's code
@@ -85,29 +81,12 @@ func (f *failure) Error() string {
 	return text
 }
 
-// cause is why there was no answer, without the SDK's chain of wrappers.
+// cause is why there was no answer, in few words.
 func (f *failure) cause() error {
-	var (
-		credentials *credentialsError
-		certificate *tls.CertificateVerificationError
-		op          *net.OpError
-		sent        *url.Error
-	)
-	switch {
-	case errors.As(f.err, &credentials):
-		return credentials
-	case errors.Is(f.err, context.Canceled):
-		return context.Canceled
-	case errors.As(f.err, &certificate):
-		return certificate
-	case errors.As(f.err, &op):
-		return op
-	case errors.Is(f.err, context.DeadlineExceeded):
-		return context.DeadlineExceeded
-	case errors.As(f.err, &sent):
-		return sent.Err
+	if e := (*credentialsError)(nil); errors.As(f.err, &e) {
+		return e
 	}
-	return f.err
+	return wire.Cause(f.err)
 }
 
 func (f *failure) Unwrap() error { return f.err }
@@ -182,27 +161,10 @@ func (f *failure) kind(op string) error {
 	switch f.status {
 	case 0:
 		return f.unanswered()
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return objstore.ErrPermission
-	case http.StatusNotFound:
-		return objstore.ErrNotFound
-	case http.StatusPreconditionFailed, http.StatusNotModified:
-		return objstore.ErrCond
-	case http.StatusRequestedRangeNotSatisfiable:
-		return objstore.ErrRange
-	case http.StatusRequestTimeout:
-		return objstore.ErrTransient
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return objstore.ErrThrottled
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return objstore.ErrUnsupported
-	case http.StatusInsufficientStorage:
-		return objstore.ErrQuota
 	}
-	if f.status >= 500 {
-		return objstore.ErrTransient
-	}
-	return objstore.ErrOther
+	return wire.Kind(f.status)
 }
 
 // unanswered is the kind of an error without an answer.
@@ -211,7 +173,6 @@ func (f *failure) unanswered() error {
 		network     net.Error
 		sent        *smithyhttp.RequestSendError
 		credentials *credentialsError
-		certificate *tls.CertificateVerificationError
 	)
 	switch {
 	case errors.As(f.err, &credentials):
@@ -219,13 +180,11 @@ func (f *failure) unanswered() error {
 			return objstore.ErrTransient
 		}
 		return objstore.ErrPermission
-	case errors.As(f.err, &certificate):
+	case wire.Untrusted(f.err):
 		return objstore.ErrOther
 	case errors.Is(f.err, errChecksum):
 		return objstore.ErrChecksum
-	case errors.As(f.err, &sent), errors.As(f.err, &network),
-		errors.Is(f.err, io.ErrUnexpectedEOF), errors.Is(f.err, io.EOF),
-		errors.Is(f.err, syscall.ECONNRESET), errors.Is(f.err, syscall.EPIPE):
+	case errors.As(f.err, &sent), errors.As(f.err, &network), wire.Broken(f.err):
 		return objstore.ErrTransient
 	}
 	return objstore.ErrOther

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // Checksum says what protects the bytes of an upload on their way.
@@ -59,17 +60,12 @@ type Config struct {
 	Log *slog.Logger // nil discards
 }
 
-const (
-	defaultConnectTimeout = 10 * time.Second
-	defaultRequestTimeout = 60 * time.Second
-)
-
 func (c Config) withDefaults() Config {
 	if c.ConnectTimeout <= 0 {
-		c.ConnectTimeout = defaultConnectTimeout
+		c.ConnectTimeout = wire.DefaultConnectTimeout
 	}
 	if c.RequestTimeout <= 0 {
-		c.RequestTimeout = defaultRequestTimeout
+		c.RequestTimeout = wire.DefaultRequestTimeout
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -95,14 +91,11 @@ func (c Config) validate() error {
 	if c.Endpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(c.Endpoint)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return errors.New("the endpoint must look like https://host or http://host:port")
-	}
-	if u.User != nil {
-		return errors.New("the endpoint holds a user name or password: give credentials by environment or profile")
-	}
-	return nil
+	return wire.CheckEndpoint(c.Endpoint, "https://host or http://host:port", "environment or profile")
+}
+
+func (c Config) network() wire.Network {
+	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
 }
 
 // amazon says whether the endpoint is Amazon S3 itself, whose ways are known.

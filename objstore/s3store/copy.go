@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // Copy looks at the source first: S3 answers to a copy with neither size nor
@@ -86,7 +87,7 @@ func (s *Store) copy(ctx context.Context, dst, src string, from *s3.HeadObjectOu
 		in.ContentDisposition = from.ContentDisposition
 		in.ContentEncoding = from.ContentEncoding
 		in.ContentLanguage = from.ContentLanguage
-		o.Metadata = knownMetadata(metadata)
+		o.Metadata = wire.Known(metadata)
 	}
 	out, err := s.client.CopyObject(ctx, in)
 	if err != nil {

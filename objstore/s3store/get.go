@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 func (s *Store) Stat(ctx context.Context, key string) (objstore.Object, error) {
@@ -114,7 +114,7 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, cond objs
 	o := getObject(key, out)
 	want := aws.ToInt64(out.ContentLength)
 	if in.Range != nil {
-		off, end, size, ok := contentRange(aws.ToString(out.ContentRange))
+		off, end, size, ok := wire.ContentRange(aws.ToString(out.ContentRange))
 		if !ok || off != r.Off {
 			out.Body.Close()
 			return nil, none, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrUnsupported,
@@ -154,20 +154,6 @@ func (s *Store) getNothing(ctx context.Context, key string, r objstore.Range, co
 		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrRange}
 	}
 	return io.NopCloser(strings.NewReader("")), o, nil
-}
-
-// contentRange reads "bytes 0-9/100"; end is one beyond the last byte.
-func contentRange(h string) (off, end, size int64, ok bool) {
-	spec, found := strings.CutPrefix(h, "bytes ")
-	span, total, found2 := strings.Cut(spec, "/")
-	first, last, found3 := strings.Cut(span, "-")
-	if !found || !found2 || !found3 {
-		return 0, 0, 0, false
-	}
-	off, err1 := strconv.ParseInt(first, 10, 64)
-	end, err2 := strconv.ParseInt(last, 10, 64)
-	size, err3 := strconv.ParseInt(total, 10, 64)
-	return off, end + 1, size, err1 == nil && err2 == nil && err3 == nil && off <= end && end < size
 }
 
 // A body reads the bytes of one answer.

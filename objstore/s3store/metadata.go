@@ -1,28 +1,18 @@
 package s3store
 
 import (
-	"encoding/base64"
 	"mime"
 	"strings"
 	"unicode"
+
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // S3 keeps metadata as HTTP headers: printable ASCII. Other values travel as
 // RFC 2047 encoded words, which is also how S3 itself returns them (userguide,
 // UsingMetadata.html, "User-defined object metadata").
 
-const word = "=?UTF-8?B?"
-
-func encodeMetadata(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = encodeValue(v)
-	}
-	return out
-}
+func encodeMetadata(m map[string]string) map[string]string { return wire.Encode(m, encodeValue) }
 
 func encodeValue(v string) string {
 	plain := strings.TrimSpace(v) == v && !strings.Contains(v, "=?")
@@ -32,26 +22,17 @@ func encodeValue(v string) string {
 	if plain {
 		return v
 	}
-	return word + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
+	return wire.Word(v)
 }
 
-// decodeMetadata returns no nil map: the metadata is known, if empty.
-func decodeMetadata(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[strings.ToLower(k)] = decodeValue(v)
-	}
-	return out
-}
+func decodeMetadata(m map[string]string) map[string]string { return wire.Decode(m, decodeValue) }
 
 func decodeValue(v string) string {
 	if !strings.Contains(v, "=?") {
 		return v
 	}
-	if rest, ok := strings.CutPrefix(v, word); ok {
-		if b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(rest, "?=")); err == nil {
-			return string(b) // ours: bytes that need not be UTF-8
-		}
+	if value, ok := wire.Unword(v); ok {
+		return value // ours: bytes that need not be UTF-8
 	}
 	if d, err := new(mime.WordDecoder).DecodeHeader(v); err == nil {
 		return d

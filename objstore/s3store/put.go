@@ -3,7 +3,6 @@ package s3store
 import (
 	"context"
 	"io"
-	"maps"
 	"net/http"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // defaultType is the content type of what nobody named a type for.
@@ -88,15 +88,9 @@ func written(key string, size int64, opt objstore.PutOptions, v objstore.Version
 		Version:       v,
 		ContentType:   *contentType(opt.ContentType),
 		StorageClass:  storageClass(opt.StorageClass),
-		Metadata:      knownMetadata(opt.Metadata),
+		Metadata:      wire.Known(opt.Metadata),
 		MetadataKnown: true,
 	}
-}
-
-func knownMetadata(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	maps.Copy(out, m)
-	return out
 }
 
 // answered is when the store answered, by its own clock.

@@ -59,14 +59,14 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	transportOptions, err := transportOptions(c)
+	setup, err := c.network().Setup()
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
 	options := []func(*config.LoadOptions) error{
 		// Also for STS, SSO and the instance metadata. The SDK adds the CA bundle
 		// of its own configuration to this type of client only.
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(transportOptions)),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(setup)),
 		config.WithLogger(logging.Nop{}),
 		config.WithRetryer(func() aws.Retryer { return newRetryer(c.Retry) }),
 	}

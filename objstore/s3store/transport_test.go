@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 func TestCABundle(t *testing.T) {
@@ -125,7 +126,7 @@ func TestProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.transport.Proxy == nil || s.transport.MaxIdleConnsPerHost != idlePerHost || s.transport.Protocols.HTTP2() {
+	if s.transport.Proxy == nil || s.transport.MaxIdleConnsPerHost != wire.IdlePerHost || s.transport.Protocols.HTTP2() {
 		t.Errorf("%+v", s.transport)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 // errNoETag is a success without the one thing that it must carry: what became
@@ -80,7 +81,7 @@ func (s *Store) newUpload(ctx context.Context, key string, opt objstore.PutOptio
 	if declared && out.ChecksumAlgorithm != ours && s.cfg.Checksum == ChecksumAuto {
 		declared, algorithm = false, ChecksumMD5 // the store took no notice of the other
 	}
-	opt.Metadata = knownMetadata(opt.Metadata)
+	opt.Metadata = wire.Known(opt.Metadata)
 	u := &upload{
 		s: s, key: key, id: *out.UploadId, at: time.Now().UTC(), opt: opt,
 		declared: declared, algorithm: algorithm, parts: map[int]part{},
@@ -186,23 +187,14 @@ func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Ver
 func (u *upload) checkPart(n int) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	switch {
-	case n < 1 || n > maxParts:
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrUnsupported,
-			Err: fmt.Errorf("part %d: parts are counted from 1 to %d", n, maxParts)}
-	case u.over:
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
-	}
-	return nil
+	return wire.CheckPart(u.key, n, maxParts, u.over)
 }
-
-var errOver = errors.New("the upload is over")
 
 func (u *upload) add(n int, p part) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.over {
-		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: errOver}
+		return &objstore.Error{Op: "part", Key: u.key, Kind: objstore.ErrOther, Err: wire.ErrOver}
 	}
 	u.parts[n] = p
 	return nil
@@ -249,21 +241,15 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 func (u *upload) list(last int) ([]types.CompletedPart, int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.over {
-		return nil, 0, errOver
-	}
-	if last < 1 {
-		return nil, 0, errors.New("no parts")
+	run, err := wire.Run(u.parts, last, u.over)
+	if err != nil {
+		return nil, 0, err
 	}
 	var size int64
 	parts := make([]types.CompletedPart, 0, last)
-	for n := 1; n <= last; n++ {
-		p, ok := u.parts[n]
-		if !ok {
-			return nil, 0, fmt.Errorf("part %d is missing", n)
-		}
+	for i, p := range run {
 		size += p.size
-		c := types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: p.etag}
+		c := types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: p.etag}
 		if u.declared {
 			c.ChecksumCRC32C = p.crc32c
 		}
