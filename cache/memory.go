@@ -1,0 +1,66 @@
+package cache
+
+import (
+	"encoding/binary"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// memory is the tier in memory. The nil memory has nothing.
+type memory struct {
+	blocks *ristretto.Cache[string, []byte]
+}
+
+func newMemory(limit int64) *memory {
+	if limit <= 0 {
+		return nil
+	}
+	c, err := ristretto.NewCache(&ristretto.Config[string, []byte]{
+		NumCounters: max(10*limit/(BlockSize/4), 100), // ten for each block, as its documentation advises
+		MaxCost:     limit, BufferItems: 64, IgnoreInternalCost: true,
+	})
+	if err != nil {
+		return nil // of numbers that are not positive
+	}
+	return &memory{c}
+}
+
+func memoryKey(id id, block int64) string {
+	b := make([]byte, 0, len(id.key)+len(id.version)+9)
+	b = binary.LittleEndian.AppendUint64(b, uint64(block))
+	b = append(append(append(b, id.version...), 0), id.key...)
+	return string(b)
+}
+
+func (m *memory) get(id id, block int64) []byte {
+	if m == nil {
+		return nil
+	}
+	b, _ := m.blocks.Get(memoryKey(id, block))
+	return b
+}
+
+func (m *memory) put(id id, block int64, b []byte) {
+	if m != nil {
+		m.blocks.Set(memoryKey(id, block), b, int64(len(b)))
+	}
+}
+
+// drop forgets a block.
+func (m *memory) drop(id id, block int64) {
+	if m != nil {
+		m.blocks.Del(memoryKey(id, block))
+	}
+}
+
+func (m *memory) wait() {
+	if m != nil {
+		m.blocks.Wait()
+	}
+}
+
+func (m *memory) close() {
+	if m != nil {
+		m.blocks.Close()
+	}
+}
