@@ -85,14 +85,7 @@ func (o *Options) checkSource() error {
 		}
 		return fmt.Errorf("source %q is not a URL: write it as s3://%s", Redact(o.Source), Redact(o.Source))
 	}
-	for _, r := range []struct{ name, value string }{
-		{"endpoint", o.Endpoint}, {"region", o.Region}, {"profile", o.Profile}, {"path-style", o.PathStyle}, {"ca-file", o.CAFile},
-	} {
-		if have := u.Query().Get(r.name); r.value != "" && have != "" && have != r.value {
-			return &OptionError{Name: r.name, Value: r.value, Err: fmt.Errorf("the source URL says %s", Redact(have))}
-		}
-	}
-	return nil
+	return o.takeFromURL(u)
 }
 
 func absOr(path string) string {
@@ -101,25 +94,4 @@ func absOr(path string) string {
 		return path
 	}
 	return abs
-}
-
-// URL is the source with the options that tell where it is in its query.
-func (o *Options) URL() string {
-	u, err := url.Parse(o.Source)
-	if err != nil {
-		return o.Source
-	}
-	q := u.Query()
-	for name, value := range map[string]string{
-		"endpoint": o.Endpoint, "region": o.Region, "profile": o.Profile, "path-style": o.PathStyle, "ca-file": o.CAFile,
-	} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if len(q) == 0 {
-		return o.Source
-	}
-	u.RawQuery = q.Encode()
-	return u.String()
 }

@@ -32,6 +32,14 @@ type Options struct {
 	PathStyle string
 	CAFile    string
 
+	// Credentials given outright; secrets but for Account. Empty: what the
+	// provider's own tools would find. Finish moves those of the SOURCE URL here.
+	AccessKeyID, SecretAccessKey, SessionToken string // S3
+	Account, AccountKey, SAS, ConnectionString string // Azure; Account also for R2
+	Credentials                                string // Cloud Storage: a file, or the JSON itself
+	Impersonate                                string // Cloud Storage: an account to act as
+	Anonymous                                  bool
+
 	// Whose files they are and who may see them.
 	ReadOnly           bool
 	AllowOther         bool

@@ -9,7 +9,10 @@ import (
 // public are the query parameters of a source URL that are no secrets. All
 // others are hidden when a URL is shown, known or not: a provider's access
 // token in a URL (sig=, X-Amz-Signature=) is as good as a password.
-var public = []string{"endpoint", "region", "profile", "path-style", "ca-file", "anonymous", "impersonate", "user-project", "one-stream"}
+var public = []string{
+	"endpoint", "region", "profile", "path-style", "ca-file", "anonymous",
+	"account", "jurisdiction", "impersonate", "user-project", "one-stream", "container", "tier",
+}
 
 const hidden = "xxxxx"
 
@@ -44,7 +47,7 @@ func redactQuery(raw string) string {
 		switch {
 		case !ok:
 			parts[i] = hidden
-		case err != nil || !slices.Contains(public, name):
+		case err != nil || !slices.Contains(public, paramName(name)):
 			parts[i] = name + "=" + hidden
 		default:
 			// An endpoint is a URL again, with secrets of its own.
@@ -88,43 +91,3 @@ func (o Options) String() string {
 
 // GoString keeps %#v from showing what String hides.
 func (o Options) GoString() string { return o.String() }
-
-// Scrub hides in a text the secrets that the source URL and the endpoint
-// carry, for errors that others made.
-func (o *Options) Scrub(text string) string {
-	for _, source := range []string{o.URL(), o.Source, o.Endpoint} {
-		if source == "" {
-			continue
-		}
-		text = strings.ReplaceAll(text, source, Redact(source))
-		for _, s := range secrets(source) {
-			text = strings.ReplaceAll(text, s, hidden)
-		}
-	}
-	return text
-}
-
-// secrets are the password and the private query values of a URL, as written
-// and as decoded.
-func secrets(source string) []string {
-	u, err := url.Parse(source)
-	if err != nil {
-		return []string{source}
-	}
-	var out []string
-	if pw, ok := u.User.Password(); ok && pw != "" {
-		out = append(out, pw, url.QueryEscape(pw), url.PathEscape(pw))
-	}
-	for name, values := range u.Query() {
-		for _, v := range values {
-			switch {
-			case v == "":
-			case name == "endpoint":
-				out = append(out, secrets(v)...)
-			case !slices.Contains(public, name):
-				out = append(out, v, url.QueryEscape(v))
-			}
-		}
-	}
-	return out
-}

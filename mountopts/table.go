@@ -15,6 +15,8 @@ type row struct {
 	usage string
 }
 
+func (r row) isSecret() bool { _, ok := r.value.(*secretValue); return ok }
+
 func (r row) isBool() bool { _, ok := r.value.(*boolValue); return ok }
 
 func (o *Options) table() []row {
@@ -25,6 +27,16 @@ func (o *Options) table() []row {
 		{"path-style", "", &choiceValue{&o.PathStyle, []string{"", "true", "false"}}, "address buckets as ENDPOINT/BUCKET: `true or false`"},
 		{"ca-file", "", (*stringValue)(&o.CAFile), "`FILE` with certificates to trust besides the system's"},
 
+		{"access-key-id", "", (*secretValue)(&o.AccessKeyID), "S3 access key; better by AWS_ACCESS_KEY_ID or a profile"},
+		{"secret-access-key", "", (*secretValue)(&o.SecretAccessKey), "S3 secret key; better by AWS_SECRET_ACCESS_KEY or a profile"},
+		{"session-token", "", (*secretValue)(&o.SessionToken), "S3 session token; better by AWS_SESSION_TOKEN or a profile"},
+		{"account", "", (*stringValue)(&o.Account), "Azure storage account, or account ID of r2://"},
+		{"account-key", "", (*secretValue)(&o.AccountKey), "Azure account key; better by AZURE_STORAGE_KEY"},
+		{"sas", "", (*secretValue)(&o.SAS), "Azure shared access signature; better by AZURE_STORAGE_SAS_TOKEN"},
+		{"connection-string", "", (*secretValue)(&o.ConnectionString), "Azure connection string; better by AZURE_STORAGE_CONNECTION_STRING"},
+		{"credentials", "", (*secretValue)(&o.Credentials), "Cloud Storage credentials: a `FILE`, or the JSON in it"},
+		{"impersonate", "", (*stringValue)(&o.Impersonate), "Cloud Storage service account to act as"},
+		{"anonymous", "", (*boolValue)(&o.Anonymous), "use no credentials"},
 		{"read-only", "", (*boolValue)(&o.ReadOnly), "refuse every change (also -o ro)"},
 		{"allow-other", "", (*boolValue)(&o.AllowOther), "let other users in"},
 		{"default-permissions", "", (*boolValue)(&o.DefaultPermissions), "let the kernel check modes and owners"},
@@ -106,11 +118,7 @@ const envPrefix = "PAILFS_"
 func (o *Options) LoadEnv(environ []string) error {
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		rest, ok := strings.CutPrefix(name, envPrefix)
-		if !ok {
-			continue
-		}
-		r, ok := o.row(normal(strings.ToLower(rest)))
+		r, ok := o.envRow(name)
 		if !ok {
 			continue
 		}
@@ -119,4 +127,13 @@ func (o *Options) LoadEnv(environ []string) error {
 		}
 	}
 	return nil
+}
+
+// envRow is the option that a variable sets.
+func (o *Options) envRow(variable string) (row, bool) {
+	name, ok := strings.CutPrefix(variable, envPrefix)
+	if !ok {
+		return row{}, false
+	}
+	return o.row(normal(strings.ToLower(name)))
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // The types below are pflag.Values over fields of Options.
@@ -17,6 +19,26 @@ type stringValue string
 func (v *stringValue) String() string     { return string(*v) }
 func (v *stringValue) Type() string       { return "string" }
 func (v *stringValue) Set(s string) error { *v = stringValue(s); return nil }
+
+// secretValue is a string that is not shown.
+type secretValue string
+
+func (v *secretValue) String() string {
+	if *v == "" {
+		return ""
+	}
+	return hidden
+}
+func (v *secretValue) Type() string       { return "string" }
+func (v *secretValue) Set(s string) error { *v = secretValue(s); return nil }
+
+// raw is what a value holds, secret or not.
+func raw(v pflag.Value) string {
+	if s, ok := v.(*secretValue); ok {
+		return string(*s)
+	}
+	return v.String()
+}
 
 type boolValue bool
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/pailfs/pailfs/mountopts"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +24,7 @@ const (
 )
 
 // start runs the server process and returns when its mount answers.
-func start(ctx context.Context, argv []string) error {
+func start(ctx context.Context, o *mountopts.Options, secret *hidden) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -33,21 +34,32 @@ func start(ctx context.Context, argv []string) error {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("close inherited files: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", argv[1:]...)
-	cmd.Args[0] = argv[0]
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = os.Args
 	cmd.Env = append(os.Environ(), readyEnv+"=3")
 	cmd.ExtraFiles = []*os.File{w}
+	if secret != nil {
+		file, err := secret.file()
+		if err != nil {
+			return err
+		}
+		cmd.Args = shown(o)
+		cmd.Env = append(cmd.Env, argsEnv+"=4")
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+	}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// A ^C while waiting goes to us, not to the new session: pass it on.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
-		w.Close()
+	err = cmd.Start()
+	for _, f := range cmd.ExtraFiles {
+		f.Close() // the server process has them
+	}
+	if err != nil {
 		return fmt.Errorf("start the server process: %w", err)
 	}
-	w.Close()
 	said := make(chan string, 1)
 	go func() {
 		text, _ := io.ReadAll(r)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"log/syslog"
 	"os"
@@ -29,13 +30,17 @@ func openLog(o *mountopts.Options, background bool) (*logOutput, error) {
 		level = slog.LevelDebug
 	}
 	opt := &slog.HandlerOptions{Level: level}
+	clean := func(w io.Writer) io.Writer { return w }
+	if len(o.Secrets()) > 0 {
+		clean = func(w io.Writer) io.Writer { return scrubWriter{w, o} }
+	}
 	path := o.LogFile
 	if path == "" {
 		if !background {
-			return &logOutput{log: slog.New(slog.NewTextHandler(os.Stderr, opt))}, nil
+			return &logOutput{log: slog.New(slog.NewTextHandler(clean(os.Stderr), opt))}, nil
 		}
 		if w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "pailfs"); err == nil {
-			return &logOutput{log: slog.New(newSyslogHandler(w, opt))}, nil
+			return &logOutput{log: slog.New(newSyslogHandler(w, clean, opt))}, nil
 		}
 		if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 			return nil, err
@@ -50,7 +55,7 @@ func openLog(o *mountopts.Options, background bool) (*logOutput, error) {
 		f.Close()
 		return nil, err
 	}
-	return &logOutput{log: slog.New(slog.NewTextHandler(f, opt)), file: f, ours: o.LogFile == ""}, nil
+	return &logOutput{log: slog.New(slog.NewTextHandler(clean(f), opt)), file: f, ours: o.LogFile == ""}, nil
 }
 
 // close removes a log that nobody asked for when it says nothing.
@@ -79,7 +84,7 @@ type syslogLine struct {
 
 func (l *syslogLine) Write(p []byte) (int, error) { return l.buf.Write(p) }
 
-func newSyslogHandler(w *syslog.Writer, opt *slog.HandlerOptions) *syslogHandler {
+func newSyslogHandler(w *syslog.Writer, clean func(io.Writer) io.Writer, opt *slog.HandlerOptions) *syslogHandler {
 	out := &syslogLine{w: w}
 	plain := *opt
 	plain.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
@@ -88,7 +93,7 @@ func newSyslogHandler(w *syslog.Writer, opt *slog.HandlerOptions) *syslogHandler
 		}
 		return a
 	}
-	return &syslogHandler{slog.NewTextHandler(out, &plain), out}
+	return &syslogHandler{slog.NewTextHandler(clean(out), &plain), out}
 }
 
 func (h *syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

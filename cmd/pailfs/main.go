@@ -28,12 +28,21 @@ func main() {
 // run is main with its outside given. Whatever goes wrong is one line on
 // stderr.
 func run(argv []string, stderr io.Writer) int {
-	args, done, err := arguments(argv)
+	secret, err := takeHidden()
+	var args []string
+	var done bool
+	switch {
+	case err != nil:
+	case secret != nil:
+		args = secret.args
+	default:
+		args, done, err = arguments(argv)
+	}
 	if done {
 		return 0
 	}
 	if err == nil {
-		cmd := root()
+		cmd := root(args, secret)
 		cmd.SetArgs(args)
 		err = cmd.Execute()
 	}
@@ -83,7 +92,9 @@ func arguments(argv []string) (args []string, done bool, err error) {
 	return rest, false, nil
 }
 
-func root() *cobra.Command {
+// root is the command line. The commands that hand their arguments on are given
+// them, and those that must not be shown.
+func root(args []string, secret *hidden) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "pailfs",
 		Short:         "Mount a bucket as a file system",
@@ -95,7 +106,7 @@ func root() *cobra.Command {
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
-	cmd.AddCommand(mountCommand(), umountCommand(), versionCommand())
+	cmd.AddCommand(mountCommand(args, secret), umountCommand(), versionCommand())
 	return cmd
 }
 

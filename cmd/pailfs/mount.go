@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func mountCommand() *cobra.Command {
+func mountCommand(argv []string, secret *hidden) *cobra.Command {
 	o := mountopts.New()
 	envErr := o.LoadEnv(os.Environ())
 	cmd := &cobra.Command{
@@ -36,12 +36,15 @@ func mountCommand() *cobra.Command {
 			if err := o.Finish(); err != nil {
 				return usage(err)
 			}
+			if secret == nil && len(o.Secrets()) > 0 {
+				return hide(o, argv)
+			}
 			ready, err := takeReady()
 			if err != nil {
 				return err
 			}
 			if ready == nil && !o.Foreground {
-				return start(cmd.Context(), os.Args)
+				return start(cmd.Context(), o, secret)
 			}
 			return serve(cmd.Context(), o, ready)
 		},

@@ -55,13 +55,14 @@ func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (s
 	if err != nil {
 		return nil, err
 	}
-	return &mounted{Server: srv}, nil
+	return &mounted{Server: srv, opts: o}, nil
 }
 
 // mounted is a *fs.Server whose unsaved files can be sent over the control
 // socket, and whose Unmount may be called by several.
 type mounted struct {
 	*fs.Server
+	opts       *mountopts.Options
 	unmounting sync.Mutex
 }
 
@@ -80,7 +81,7 @@ func (m *mounted) Unmount() error {
 func (m *mounted) Drain(ctx context.Context) []control.Unsaved {
 	var out []control.Unsaved
 	for _, u := range m.Server.Drain(ctx) {
-		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: fmt.Sprint(u.Err), Kept: u.Kept})
+		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: m.opts.Scrub(fmt.Sprint(u.Err)), Kept: u.Kept})
 	}
 	return out
 }

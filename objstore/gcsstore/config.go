@@ -20,13 +20,14 @@ type Config struct {
 
 	// Endpoint is the root of the JSON API: "http[s]://host[:port][/storage/v1]".
 	// "" is Google's, or that of STORAGE_EMULATOR_HOST. An endpoint that is not
-	// Google's is given no credentials unless CredentialsFile names them.
+	// Google's is given no credentials unless they are named here.
 	Endpoint string
 
 	// Credentials are Application Default Credentials (the file that
 	// GOOGLE_APPLICATION_CREDENTIALS names, those of gcloud, the metadata server),
 	// unless one of these is set.
 	CredentialsFile string // a key, or the configuration of workload identity federation
+	CredentialsJSON []byte // the content of such a file
 	Anonymous       bool   // requests carry no token
 
 	ImpersonateServiceAccount string // e-mail address of the account to act as
@@ -92,7 +93,10 @@ func (c Config) validate() error {
 	if strings.ContainsAny(c.Bucket, "/?#") {
 		return fmt.Errorf("%q is not the name of a bucket", c.Bucket)
 	}
-	if c.Anonymous && (c.CredentialsFile != "" || c.ImpersonateServiceAccount != "") {
+	if c.CredentialsFile != "" && c.CredentialsJSON != nil {
+		return errors.New("give one of the credentials file and its content")
+	}
+	if c.Anonymous && (c.named() || c.ImpersonateServiceAccount != "") {
 		return errors.New("anonymous access excludes credentials")
 	}
 	if !strings.HasSuffix(c.Private, "/") {
@@ -107,6 +111,9 @@ func (c Config) validate() error {
 func (c Config) network() wire.Network {
 	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
 }
+
+// named says whether the configuration names the credentials.
+func (c Config) named() bool { return c.CredentialsFile != "" || c.CredentialsJSON != nil }
 
 // api is the endpoint as the SDK wants it, "" for its own.
 func (c Config) api() string {

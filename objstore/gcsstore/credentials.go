@@ -19,7 +19,7 @@ const scope = "https://www.googleapis.com/auth/cloud-platform"
 // configuration wants one. Tokens are fetched over the same transport.
 func newClient(c Config, transport *http.Transport) (*http.Client, error) {
 	client := &http.Client{Transport: transport}
-	if c.Anonymous || c.CredentialsFile == "" && !c.google() {
+	if c.Anonymous || !c.named() && !c.google() {
 		if c.ImpersonateServiceAccount != "" {
 			return nil, errors.New("impersonation at this endpoint needs a credentials file")
 		}
@@ -40,6 +40,7 @@ func detect(c Config, client *http.Client) (*auth.Credentials, error) {
 	creds, err := credentials.DetectDefault(&credentials.DetectOptions{
 		Scopes:           []string{scope},
 		CredentialsFile:  c.CredentialsFile,
+		CredentialsJSON:  c.CredentialsJSON,
 		UseSelfSignedJWT: c.ImpersonateServiceAccount == "", // no request for a token
 		Client:           client,
 	})

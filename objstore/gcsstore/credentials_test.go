@@ -131,6 +131,10 @@ func TestCredentials(t *testing.T) {
 		"credential_source": map[string]string{"file": write(t, "subject", "subject-token")},
 	}
 	key := keyFile(t)
+	content, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const signed = "eyJ" // a token that the key signed, without a request
 	for _, tt := range []struct {
 		name string
@@ -140,6 +144,7 @@ func TestCredentials(t *testing.T) {
 	}{
 		{"anonymous", Config{Anonymous: true}, user, []string{objectURL}},
 		{"key file", Config{CredentialsFile: key}, nil, []string{objectURL + " " + signed}},
+		{"content of a key file", Config{CredentialsJSON: content}, nil, []string{objectURL + " " + signed}},
 		{"key file elsewhere", Config{CredentialsFile: key, Endpoint: "http://127.0.0.1:4443/storage/v1"}, nil,
 			[]string{"127.0.0.1:4443/storage/v1/b/b/o/k " + signed}},
 		{"environment", Config{}, user, []string{"oauth2.googleapis.com/token", objectURL + " a-token"}},

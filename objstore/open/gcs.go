@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/gcsstore"
@@ -26,7 +27,12 @@ func (src *source) parseGCS(u *url.URL) error {
 	if err != nil {
 		return err
 	}
-	c.Endpoint, c.CredentialsFile, c.CABundle = q["endpoint"], q["credentials"], q["ca-file"]
+	c.Endpoint, c.CABundle = q["endpoint"], q["ca-file"]
+	if text := q["credentials"]; strings.HasPrefix(strings.TrimSpace(text), "{") {
+		c.CredentialsJSON = []byte(text)
+	} else {
+		c.CredentialsFile = text
+	}
 	c.ImpersonateServiceAccount, c.UserProject = q["impersonate"], q["user-project"]
 	if c.Endpoint != "" {
 		if c.Endpoint, err = endpoint(c.Endpoint); err != nil {

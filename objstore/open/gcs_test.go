@@ -21,7 +21,8 @@ func TestParseGCS(t *testing.T) {
 			gcs: gcsstore.Config{Bucket: "b", Endpoint: "http://127.0.0.1:4443/storage/v1", CredentialsFile: "/path/key.json", Private: "p/" + private}},
 		"gs://b?impersonate=a@p.iam.gserviceaccount.com&user-project=p&one-stream=true&ca-file=/ca.pem": {scheme: "gs",
 			gcs: gcsstore.Config{Bucket: "b", ImpersonateServiceAccount: "a@p.iam.gserviceaccount.com", UserProject: "p", OneStream: true, CABundle: "/ca.pem", Private: private}},
-		"gs://b?anonymous=true": {scheme: "gs", gcs: gcsstore.Config{Bucket: "b", Anonymous: true, Private: private}},
+		"gs://b?credentials=%7B%22type%22:%22x%22%7D": {scheme: "gs", gcs: gcsstore.Config{Bucket: "b", CredentialsJSON: []byte(`{"type":"x"}`), Private: private}},
+		"gs://b?anonymous=true":                       {scheme: "gs", gcs: gcsstore.Config{Bucket: "b", Anonymous: true, Private: private}},
 	} {
 		got, err := parse(url)
 		if err != nil {

@@ -37,11 +37,15 @@ type Options struct {
 //	file:///dir                a directory
 //	s3://bucket[/prefix]       Amazon S3, or ?endpoint=
 //	minio://bucket[/prefix]    MinIO on this machine, or ?endpoint=
+//	r2://bucket[/prefix]       Cloudflare R2, of ?account=
 //	b2://bucket[/prefix]       Backblaze B2, of ?region=
+//	wasabi://bucket[/prefix]   Wasabi, of ?region=
+//	spaces://bucket[/prefix]   DigitalOcean Spaces, of ?region=
 //	gs://bucket[/prefix]       Google Cloud Storage; also gcs://
 //
-// S3, MinIO and B2 take ?endpoint=, region=, profile=, path-style=true|false and
-// ca-file=; Cloud Storage takes ?endpoint=, credentials= (a file),
+// S3 and its like take ?endpoint=, region=, profile=, path-style=true|false,
+// ca-file=, access-key-id=, secret-access-key=, session-token= and
+// anonymous=true; Cloud Storage takes ?endpoint=, credentials= (a file),
 // anonymous=true, impersonate= (a service account), user-project=,
 // one-stream=true and ca-file=. Keys of the store are relative to the prefix. No
 // error of Open holds a secret that the URL may contain.
@@ -57,7 +61,7 @@ func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, erro
 			return nil, err
 		}
 		return s, nil
-	case "s3", "minio", "b2":
+	case "s3", "minio", "r2", "b2", "wasabi", "spaces":
 		return openS3(ctx, src, opt)
 	case "gs", "gcs":
 		return openGCS(ctx, src, opt)

@@ -13,20 +13,16 @@ import (
 )
 
 const (
-	schemes = "file:///dir, s3://bucket, gs://bucket, minio://bucket or b2://bucket"
+	schemes = "file:///dir, s3://bucket, gs://bucket, minio://bucket, or r2, b2, wasabi or spaces"
 
 	minioEndpoint = "http://127.0.0.1:9000" // where `minio server` listens unless told otherwise
-
-	// "https://s3.<region>.backblazeb2.com", see the B2 documentation, "Call the
-	// S3-Compatible API".
-	b2Host = ".backblazeb2.com"
 )
 
 // A source is a URL, understood.
 type source struct {
 	scheme string
 	dir    string          // file
-	s3     s3store.Config  // s3, minio, b2
+	s3     s3store.Config  // s3, minio, r2, b2, wasabi, spaces
 	gcs    gcsstore.Config // gs, gcs
 	prefix string          // of keys; empty, or it ends in "/"
 }
@@ -52,7 +48,7 @@ func parse(raw string) (source, error) {
 		return src, src.parseFile(u)
 	case "gs", "gcs":
 		return src, src.parseGCS(u)
-	case "s3", "minio", "b2":
+	case "s3", "minio", "r2", "b2", "wasabi", "spaces":
 		return src, src.parseS3(u)
 	}
 	return src, fmt.Errorf("%s:// is not supported: use %s", u.Scheme, schemes)
@@ -70,7 +66,8 @@ func (src *source) parseFile(u *url.URL) error {
 	return err
 }
 
-var s3Params = []string{"endpoint", "region", "profile", "path-style", "ca-file"}
+var s3Params = []string{"endpoint", "region", "profile", "path-style", "ca-file",
+	"access-key-id", "secret-access-key", "session-token", "anonymous"}
 
 func (src *source) parseS3(u *url.URL) error {
 	c := &src.s3
@@ -81,11 +78,21 @@ func (src *source) parseS3(u *url.URL) error {
 	case u.Port() != "" || strings.HasSuffix(u.Host, ":"):
 		return fmt.Errorf("%s://%s names a port: what follows %s:// is the bucket, and a server goes into ?endpoint=", u.Scheme, u.Host, u.Scheme)
 	}
-	q, err := params(u, s3Params)
+	known := s3Params
+	if u.Scheme == "r2" {
+		known = append(r2Params, s3Params...)
+	}
+	q, err := params(u, known)
 	if err != nil {
 		return err
 	}
 	c.Endpoint, c.Region, c.Profile, c.CABundle = q["endpoint"], q["region"], q["profile"], q["ca-file"]
+	c.AccessKey, c.SecretKey, c.SessionToken = q["access-key-id"], q["secret-access-key"], q["session-token"]
+	if v, given := q["anonymous"]; given {
+		if c.Anonymous, err = strconv.ParseBool(v); err != nil {
+			return errors.New("anonymous is true or false")
+		}
+	}
 	if c.Endpoint != "" {
 		if c.Endpoint, err = endpoint(c.Endpoint); err != nil {
 			return err
@@ -99,6 +106,7 @@ func (src *source) parseS3(u *url.URL) error {
 		c.PathStyle = &on
 	}
 	switch u.Scheme {
+	case "s3":
 	case "minio":
 		if c.Endpoint == "" {
 			c.Endpoint = minioEndpoint
@@ -106,34 +114,16 @@ func (src *source) parseS3(u *url.URL) error {
 		if c.Region == "" {
 			c.Region = "us-east-1" // MinIO's own, unless configured
 		}
-	case "b2":
-		if err := src.parseB2(); err != nil {
-			return err
-		}
+	case "r2":
+		err = src.presetR2(q["account"], q["jurisdiction"])
+	default:
+		err = src.preset(presets[u.Scheme])
+	}
+	if err != nil {
+		return err
 	}
 	src.prefix, err = prefix(u.Path)
 	return err
-}
-
-// parseB2 makes the endpoint of a region, or the region of an endpoint.
-func (src *source) parseB2() error {
-	c := &src.s3
-	if c.Endpoint == "" {
-		if c.Region == "" {
-			return errors.New("b2:// needs the region of the bucket, as in b2://bucket?region=us-west-004: see the bucket's endpoint in the B2 console")
-		}
-		if strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return errors.New("the region looks like us-west-004")
-		}
-		c.Endpoint = "https://s3." + c.Region + b2Host
-	}
-	if c.Region == "" {
-		u, err := url.Parse(c.Endpoint)
-		if err == nil && strings.HasPrefix(u.Hostname(), "s3.") && strings.HasSuffix(u.Hostname(), b2Host) {
-			c.Region = strings.TrimSuffix(strings.TrimPrefix(u.Hostname(), "s3."), b2Host)
-		}
-	}
-	return nil
 }
 
 // endpoint checks the URL of a server; without a scheme it is https.

@@ -29,6 +29,20 @@ func TestParse(t *testing.T) {
 			scheme: "b2", s3: s3store.Config{Bucket: "b", Endpoint: "https://s3.us-west-004.backblazeb2.com", Region: "us-west-004"}},
 		"b2://b?endpoint=https://s3.eu-central-003.backblazeb2.com": {
 			scheme: "b2", s3: s3store.Config{Bucket: "b", Endpoint: "https://s3.eu-central-003.backblazeb2.com", Region: "eu-central-003"}},
+		"wasabi://b/p?region=eu-central-1": {
+			scheme: "wasabi", s3: s3store.Config{Bucket: "b", Endpoint: "https://s3.eu-central-1.wasabisys.com", Region: "eu-central-1"}, prefix: "p/"},
+		"spaces://b?region=nyc3": {
+			scheme: "spaces", s3: s3store.Config{Bucket: "b", Endpoint: "https://nyc3.digitaloceanspaces.com", Region: "nyc3"}},
+		"spaces://b?endpoint=fra1.digitaloceanspaces.com": {
+			scheme: "spaces", s3: s3store.Config{Bucket: "b", Endpoint: "https://fra1.digitaloceanspaces.com", Region: "fra1"}},
+		"r2://b?account=0123456789abcdef": {
+			scheme: "r2", s3: s3store.Config{Bucket: "b", Endpoint: "https://0123456789abcdef.r2.cloudflarestorage.com", Region: "auto"}},
+		"r2://b?account=0123456789abcdef&jurisdiction=eu": {
+			scheme: "r2", s3: s3store.Config{Bucket: "b", Endpoint: "https://0123456789abcdef.eu.r2.cloudflarestorage.com", Region: "auto"}},
+		"r2://b?endpoint=http://127.0.0.1:9": {scheme: "r2", s3: s3store.Config{Bucket: "b", Endpoint: "http://127.0.0.1:9", Region: "auto"}},
+		"s3://b?access-key-id=A&secret-access-key=S%2Fx&session-token=T": {
+			scheme: "s3", s3: s3store.Config{Bucket: "b", AccessKey: "A", SecretKey: "S/x", SessionToken: "T"}},
+		"s3://b?anonymous=true": {scheme: "s3", s3: s3store.Config{Bucket: "b", Anonymous: true}},
 	} {
 		got, err := parse(url)
 		if err != nil {
@@ -63,6 +77,14 @@ func TestParseRefuses(t *testing.T) {
 		"s3://b/a#b":                         "%23",
 		"b2://b":                             "?region=us-west-004",
 		"b2://b?region=evil.example/":        "us-west-004",
+		"wasabi://b":                         "?region=eu-central-1",
+		"spaces://b":                         "?region=nyc3",
+		"spaces://b?region=a.b":              "looks like nyc3",
+		"r2://b":                             "?account=",
+		"r2://b?account=evil.example/":       "hexadecimal",
+		"r2://b?account=a&jurisdiction=x/":   "looks like eu",
+		"wasabi://b?account=a":               "unknown parameter",
+		"s3://b?anonymous=maybe":             "true or false",
 		"file://dir/x":                       "file:/// and an absolute path",
 		"file://":                            "write file:///dir",
 		"file:///dir?region=x":               `takes no parameter "region"`,
