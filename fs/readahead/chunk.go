@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"time"
 )
 
 // chunk is the range of one Get and what is held of it: the bytes [lo, end).
@@ -20,6 +21,8 @@ type chunk struct {
 	dropped  bool
 	err      error // of the Get
 	cancel   context.CancelFunc
+	asked    time.Time // when the Get began
+	answered time.Time // when its first bytes came
 	waiters  []*waiter
 	reads    int // that wait, or are woken and yet to look: c stays for them
 }
@@ -34,7 +37,7 @@ func newChunk(s *stream, off, end int64) *chunk {
 	n := (end - off + segmentSize - 1) / segmentSize
 	return &chunk{
 		s: s, off: off, size: end - off, lo: off, end: end, filled: off,
-		segments: make([]*segment, n), running: true,
+		segments: make([]*segment, n), running: true, asked: time.Now(),
 	}
 }
 
@@ -55,9 +58,19 @@ func chunkCost(n int64) int64 {
 	return n/segmentSize*segmentSize + costOf(n%segmentSize)
 }
 
-// nearlyDone reports that the Get is almost through: the next may begin.
+// nearlyDone reports that the Get will be through before another, begun now,
+// has its first byte: so no connection's share of the link goes unused while a
+// request is on its way.
 func (c *chunk) nearlyDone() bool {
-	return !c.running || c.end-c.filled <= c.size/4
+	left := c.end - c.filled
+	if !c.running || left <= c.size/4 {
+		return true
+	}
+	if c.answered.IsZero() {
+		return false
+	}
+	took := time.Since(c.answered)
+	return float64(left)*float64(took) <= float64(c.filled-c.off)*float64(c.answered.Sub(c.asked))
 }
 
 // wake lets the reads go on whose bytes are there, or all of them.

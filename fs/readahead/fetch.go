@@ -54,6 +54,9 @@ func (t *chunkTarget) fill(n int) {
 	c := t.c
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
+	if c.answered.IsZero() {
+		c.answered = time.Now()
+	}
 	early := !c.nearlyDone()
 	c.filled += int64(n)
 	if at := c.filled - c.off; at%segmentSize == 0 || at == c.size {
