@@ -6,11 +6,17 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // MinMemory is the smallest memory budget: two 8 MiB parts on their way, one
 // being filled, and as much again for readers.
 const MinMemory = 48 << 20
+
+// bootWait is how long an fstab entry with _netdev waits for the network: less
+// than the 90 s that systemd gives a mount (DefaultTimeoutStartSec of
+// systemd-system.conf(5)).
+const bootWait = time.Minute
 
 // Finish fills what follows from other options and checks them all. The
 // working directory must still be the caller's: paths become absolute here.
@@ -20,6 +26,12 @@ func (o *Options) Finish() error {
 	}
 	if o.DirMode == unset {
 		o.DirMode = 0o777 &^ o.Umask
+	}
+	if o.MountTimeout == unsetWait {
+		o.MountTimeout = 0
+		if o.network {
+			o.MountTimeout = bootWait
+		}
 	}
 	o.KernelOptions = o.kernelOptions()
 	for _, path := range []*string{&o.Mountpoint, &o.StateDir, &o.RunDir, &o.LogFile, &o.CAFile} {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -149,5 +150,40 @@ func TestScrub(t *testing.T) {
 	}
 	if got := o.Scrub("no secret here"); got != "no secret here" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// An fstab entry of a network file system waits for the network, unless it says
+// for how long.
+func TestMountTimeout(t *testing.T) {
+	for list, want := range map[string]time.Duration{
+		"rw": 0, "_netdev": time.Minute, "_netdev,mount-timeout=5": 5 * time.Second, "mount-timeout=0,_netdev": 0, "mount_timeout=2m": 2 * time.Minute,
+	} {
+		o := New()
+		o.Source, o.Mountpoint = "s3://b", "/m"
+		if err := o.Parse(list); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Finish(); err != nil || o.MountTimeout != want {
+			t.Errorf("%s: %s, %v, want %s", list, o.MountTimeout, err, want)
+		}
+	}
+}
+
+// What fstab(5), mount(8) and systemd.mount(5) name is taken, and what nobody
+// names is refused by name.
+func TestEveryGenericOption(t *testing.T) {
+	all := "defaults,async,sync,dirsync,atime,noatime,diratime,nodiratime,relatime,norelatime,strictatime,nostrictatime,lazytime,nolazytime," +
+		"auto,noauto,dev,nodev,exec,noexec,suid,nosuid,user,nouser,users,owner,group,iversion,noiversion,mand,nomand,_netdev,nofail," +
+		"silent,loud,rw,ro,nosymfollow,symfollow,comment=x,helper=x,uhelper=x,X-mount.mkdir=0755,x-gvfs-show,x-systemd.automount," +
+		"x-systemd.requires=network-online.target,x-systemd.device-timeout=10s,x-systemd.mount-timeout=1min,x-systemd.idle-timeout=1min," +
+		"context=system_u:object_r:tmp_t,remount"
+	for name := range strings.SplitSeq(all, ",") {
+		if err := New().Parse(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := New().Parse(all + ",x_systemd"); err == nil || !strings.Contains(err.Error(), "option x_systemd: unknown") {
+		t.Errorf("an unknown one: %v", err)
 	}
 }

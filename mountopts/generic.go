@@ -1,7 +1,6 @@
 package mountopts
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // system is mounted, or that have no meaning for FUSE: the kernel keeps no
 // access times of a FUSE file system, so the atime family changes nothing.
 var ignored = []string{
-	"_netdev", "nofail", "fail", "auto", "noauto", "user", "nouser", "users", "owner", "group", "defaults",
+	"nofail", "fail", "auto", "noauto", "user", "nouser", "users", "owner", "group", "defaults",
 	"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 	"lazytime", "nolazytime", "async", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
 	"nosymfollow", "symfollow", "comment", "uhelper", "helper", "fsname", "subtype", "sloppy",
@@ -29,6 +28,9 @@ var labels = []string{"context", "fscontext", "defcontext", "rootcontext"}
 // whether the option is one.
 func (o *Options) setGeneric(name string, hasValue bool, item string) (bool, error) {
 	switch {
+	case name == "_netdev":
+		o.network = true
+		return true, nil
 	case strings.HasPrefix(name, "x-"), strings.HasPrefix(name, "X-"), slices.Contains(ignored, name):
 		return true, nil
 	case slices.Contains(labels, name) && hasValue:
@@ -43,7 +45,8 @@ func (o *Options) setGeneric(name string, hasValue bool, item string) (bool, err
 		o.ReadOnly = false
 		return true, nil
 	case name == "remount":
-		return true, &OptionError{Name: name, Err: errors.New("not possible: unmount, then mount with the new options")}
+		o.remount = true
+		return true, nil
 	case slices.Contains(flags, name):
 		o.generic = append(o.generic, name)
 		return true, nil
@@ -56,6 +59,10 @@ func (o *Options) setGeneric(name string, hasValue bool, item string) (bool, err
 	}
 	return false, nil
 }
+
+// Remount says whether a mount that is there is to change between read-only and
+// read-write, as `mount -o remount,ro` asks.
+func (o *Options) Remount() bool { return o.remount }
 
 // kernelOptions are the generic options the kernel must see, each once. Unless
 // they are allowed by name, device files and set-user-id programs stay off:

@@ -14,6 +14,9 @@ import (
 // unset marks a mode that nobody gave.
 const unset = math.MaxUint32
 
+// unsetWait marks a duration that nobody gave.
+const unsetWait = -1
+
 // Options are the options of one mount, in the units that their types say;
 // sizes are bytes. Get them from New, then read the environment and the
 // command line into them, then call Finish.
@@ -64,6 +67,7 @@ type Options struct {
 	// The network and the end.
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
+	MountTimeout   time.Duration // 0 gives up at the first failure
 	DrainTimeout   time.Duration
 
 	// The server process.
@@ -72,9 +76,13 @@ type Options struct {
 	StateDir   string
 	RunDir     string
 	LogFile    string
+	LogLevel   string // debug, info, warn, error
+	LogFormat  string // auto, text, json
 	Debug      bool
 
 	rows    []row
+	remount bool     // remount was given
+	network bool     // _netdev was given
 	generic []string // generic mount options in the order they were given
 }
 
@@ -96,9 +104,12 @@ func New() *Options {
 		Size:               1 << 50,
 		Timeout:            5 * time.Minute,
 		ConnectTimeout:     10 * time.Second,
+		MountTimeout:       unsetWait,
 		DrainTimeout:       5 * time.Minute,
 		StateDir:           defaultStateDir(os.Getuid(), os.Getenv),
 		RunDir:             DefaultRunDir(os.Getuid(), os.Getenv),
+		LogLevel:           "info",
+		LogFormat:          "auto",
 	}
 	o.rows = o.table()
 	return o

@@ -70,7 +70,6 @@ func TestParseRefuses(t *testing.T) {
 		{"writeback=maybe", "must be true or false"},
 		{"nomemory", "unknown"},
 		{"ro=1", "unknown"},
-		{"remount", "unmount, then mount"},
 		{"=x", "has no name"},
 		{`profile="a`, "inside a double quote"},
 		{"path-style=perhaps", "must be true or false"},

@@ -59,6 +59,7 @@ func (o *Options) table() []row {
 
 		{"timeout", "", (*durationValue)(&o.Timeout), "longest wait for requests that no program waits for"},
 		{"connect-timeout", "", (*durationValue)(&o.ConnectTimeout), "longest wait for the first answer when mounting"},
+		{"mount-timeout", "", (*durationValue)(&o.MountTimeout), "how long mounting tries again while network or credentials are not there yet (default 0s, with _netdev 1m0s)"},
 		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},
 
 		{"foreground", "f", (*boolValue)(&o.Foreground), "stay in the foreground, log to stderr"},
@@ -66,6 +67,8 @@ func (o *Options) table() []row {
 		{"state-dir", "", (*stringValue)(&o.StateDir), "directory for what must outlive the process"},
 		{"run-dir", "", (*stringValue)(&o.RunDir), "directory for control sockets"},
 		{"log-file", "", (*stringValue)(&o.LogFile), "`FILE` to log to instead of syslog"},
+		{"log-level", "", &choiceValue{&o.LogLevel, []string{"debug", "info", "warn", "error"}}, "what to log: `debug, info, warn or error` and what is worse"},
+		{"log-format", "", &choiceValue{&o.LogFormat, []string{"auto", "text", "json"}}, "how to log: `auto, text or json`; auto is text on a terminal and to syslog, else JSON"},
 		{"debug", "d", (*boolValue)(&o.Debug), "log every request"},
 	}
 }

@@ -84,8 +84,13 @@ func (v *sizeValue) Set(s string) error {
 
 type durationValue time.Duration
 
-func (v *durationValue) String() string { return time.Duration(*v).String() }
-func (v *durationValue) Type() string   { return "duration" }
+func (v *durationValue) String() string {
+	if *v == unsetWait {
+		return ""
+	}
+	return time.Duration(*v).String()
+}
+func (v *durationValue) Type() string { return "duration" }
 
 // Set takes what Go writes (90s, 1h30m), and a bare number as seconds, as
 // fstab does.

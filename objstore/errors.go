@@ -21,6 +21,10 @@ var (
 	ErrOther       = errors.New("store error")
 )
 
+// ErrNoCredentials is in the chain of an error, besides its kind, when no
+// credentials could be found: none were refused, and some may yet come.
+var ErrNoCredentials = errors.New("no credentials")
+
 // Error is an error of one call on a store.
 type Error struct {
 	Op   string // stat, get, put, part, commit, abort, copy, delete, list

@@ -115,19 +115,21 @@ func (p *readyPipe) say(text string) error {
 
 // leaveTerminal points stdin, stdout and stderr of a server process away from
 // who started it: to log, or to nowhere.
-func leaveTerminal(log *os.File) error {
+func leaveTerminal(log *logFile) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	if log == nil {
-		log = null
-	}
-	for fd, f := range []*os.File{null, log, log} {
-		if err := unix.Dup3(int(f.Fd()), fd, 0); err != nil {
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
 			return err
 		}
 	}
-	return nil
+	if log == nil {
+		return nil
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	return log.takeStdio()
 }

@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/mounts"
 	"github.com/pailfs/pailfs/mountopts"
-	"golang.org/x/sys/unix"
+	"github.com/pailfs/pailfs/objstore/countstore"
 )
 
 // server is the mounted file system as its process sees it.
@@ -19,14 +19,21 @@ type server interface {
 	Wait()
 	Unmount() error
 	Drain(ctx context.Context) []control.Unsaved
+	Uncommitted() []control.File // never nil
+	Unsaved() []control.Unsaved  // never nil
 }
 
 // life is one mount from the moment it answers until its process may end.
 type life struct {
 	srv     server
-	store   interface{ Close() error }
+	store   *opened
+	counter *countstore.Counter  // of the store
+	cache   func() control.Cache // nil without a cache
 	opts    *mountopts.Options
 	log     *slog.Logger
+	level   *slog.LevelVar
+	started time.Time
+	pid     int
 	lock    *control.Lock
 	control *control.Server
 	mountID int
@@ -40,8 +47,9 @@ type life struct {
 	findUser func(path string, asking int) []string // what keeps a mount busy
 }
 
-func newLife(srv server, store interface{ Close() error }, o *mountopts.Options, log *slog.Logger, lock *control.Lock) *life {
-	l := &life{srv: srv, store: store, opts: o, log: log, lock: lock, grace: 3 * time.Second, findUser: who,
+func newLife(srv server, store *opened, o *mountopts.Options, out *logOutput, lock *control.Lock) *life {
+	l := &life{srv: srv, store: store, counter: store.counter, opts: o, log: out.log, level: out.level, lock: lock,
+		started: time.Now(), pid: os.Getpid(), grace: 3 * time.Second, findUser: who,
 		gone: make(chan struct{}), detach: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		srv.Wait()
@@ -54,8 +62,9 @@ func newLife(srv server, store interface{ Close() error }, o *mountopts.Options,
 func (l *life) interrupt() { l.once.Do(func() { close(l.detach) }) }
 
 // run serves until the file system is unmounted by somebody or a signal says
-// stop, then saves what is left. A second signal ends the saving.
-func (l *life) run(ctx context.Context, signals <-chan os.Signal) []control.Unsaved {
+// stop, then saves what is left, and tells of its progress. A second signal ends
+// the saving.
+func (l *life) run(ctx context.Context, signals <-chan os.Signal, tell func(control.Progress)) []control.Unsaved {
 	select {
 	case <-l.gone:
 	case <-l.detach:
@@ -71,7 +80,7 @@ func (l *life) run(ctx context.Context, signals <-chan os.Signal) []control.Unsa
 	defer cancel()
 	ctx, stop := cancelOn(ctx, signals)
 	defer stop()
-	l.unsaved = l.srv.Drain(ctx)
+	l.unsaved = l.save(ctx, tell)
 	if err := l.store.Close(); err != nil {
 		l.log.Warn("close the store", "err", err)
 	}
@@ -79,6 +88,23 @@ func (l *life) run(ctx context.Context, signals <-chan os.Signal) []control.Unsa
 	l.takeAway(context.WithoutCancel(ctx))
 	close(l.over)
 	return l.unsaved
+}
+
+// save is Drain, with progress told to tell and to systemd.
+func (l *life) save(ctx context.Context, tell func(control.Progress)) []control.Unsaved {
+	watching, stop := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() {
+		l.beginSaving().every(watching, time.Second, func(p control.Progress) {
+			notify(l.log, daemon.SdNotifyStopping, extend(time.Second), status(progressText(p)))
+			if tell != nil {
+				tell(p)
+			}
+		})
+	})
+	defer told.Wait()
+	defer stop()
+	return l.srv.Drain(ctx)
 }
 
 // unmountWithin tries until the time is over; it says whether it is unmounted.
@@ -128,32 +154,4 @@ func (l *life) abandon(ctx context.Context) {
 		l.control.Close()
 	}
 	l.store.Close()
-}
-
-// answer serves the control socket. It returns when everything is saved, or
-// when the file system stays mounted.
-func (l *life) answer(req control.Request) control.Answer {
-	if !req.Unmount {
-		return control.Answer{Err: "unknown request"}
-	}
-	select {
-	case <-l.gone: // unmounted by somebody else, still saving
-	case <-l.detach:
-	default:
-		if req.Lazy {
-			l.interrupt()
-		} else if err := l.srv.Unmount(); err != nil {
-			return l.stays(err, req.PID)
-		}
-	}
-	<-l.over
-	return control.Answer{Unsaved: l.unsaved}
-}
-
-func (l *life) stays(err error, asking int) control.Answer {
-	a := control.Answer{Err: reason(err).Error()}
-	if errors.Is(err, unix.EBUSY) {
-		a.Busy = l.findUser(l.opts.Mountpoint, asking)
-	}
-	return a
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/mountopts"
+	"github.com/pailfs/pailfs/objstore/countstore"
+	"github.com/pailfs/pailfs/objstore/memstore"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,6 +21,7 @@ import (
 type fakeServer struct {
 	busy    bool
 	unsaved []control.Unsaved
+	files   func() []control.File     // what is uncommitted, when set
 	drain   func(ctx context.Context) // called in Drain, when set
 
 	once sync.Once
@@ -44,19 +47,31 @@ func (s *fakeServer) Drain(ctx context.Context) []control.Unsaved {
 	return s.unsaved
 }
 
-type nothing struct{}
-
-func (nothing) Close() error { return nil }
-
 func newTestLife(t *testing.T, s *fakeServer) *life {
 	s.gone = make(chan struct{})
 	t.Cleanup(s.end)
 	o := mountopts.New()
 	o.Mountpoint = t.TempDir()
-	l := newLife(s, nothing{}, o, slog.New(slog.DiscardHandler), nil)
+	store, counter := countstore.Wrap(memstore.New(memstore.Options{}))
+	out := &logOutput{log: slog.New(slog.DiscardHandler), level: new(slog.LevelVar)}
+	l := newLife(s, &opened{Store: store, counter: counter}, o, out, nil)
 	l.grace = time.Millisecond
 	l.findUser = func(string, int) []string { return []string{"pid 7 (cat) has it open"} }
 	return l
+}
+
+func (s *fakeServer) Unsaved() []control.Unsaved { return s.unsaved }
+
+func (s *fakeServer) Uncommitted() []control.File {
+	if s.files == nil {
+		return nil
+	}
+	return s.files()
+}
+
+// ask is l.answer for those who need no progress.
+func ask(l *life, req control.Request) control.Answer {
+	return l.answer(context.Background(), req, func(control.Progress) {})
 }
 
 var lost = []control.Unsaved{{Key: "k", Size: 1, Err: "no"}}
@@ -66,12 +81,12 @@ func TestControlWaitsForTheDrain(t *testing.T) {
 	s := &fakeServer{unsaved: lost, drain: func(context.Context) { close(draining); <-finish }}
 	l := newTestLife(t, s)
 	ended := make(chan []control.Unsaved, 1)
-	go func() { ended <- l.run(t.Context(), nil) }()
+	go func() { ended <- l.run(t.Context(), nil, nil) }()
 	answers := make(chan control.Answer, 2)
-	go func() { answers <- l.answer(control.Request{Unmount: true}) }()
+	go func() { answers <- ask(l, control.Request{Unmount: true}) }()
 	<-draining
 	// Somebody who comes later waits for the same end.
-	go func() { answers <- l.answer(control.Request{Unmount: true}) }()
+	go func() { answers <- ask(l, control.Request{Unmount: true}) }()
 	select {
 	case a := <-answers:
 		t.Fatalf("answered %+v before everything was saved", a)
@@ -91,7 +106,7 @@ func TestControlWaitsForTheDrain(t *testing.T) {
 func TestControlBusyStaysMounted(t *testing.T) {
 	s := &fakeServer{busy: true}
 	l := newTestLife(t, s)
-	a := l.answer(control.Request{Unmount: true})
+	a := ask(l, control.Request{Unmount: true})
 	if a.Err == "" || len(a.Busy) != 1 {
 		t.Errorf("answer %+v", a)
 	}
@@ -100,15 +115,15 @@ func TestControlBusyStaysMounted(t *testing.T) {
 		t.Error("the mount ended")
 	default:
 	}
-	if a := l.answer(control.Request{}); a.Err == "" {
+	if a := ask(l, control.Request{}); a.Err == "" {
 		t.Errorf("an empty request was answered with %+v", a)
 	}
 }
 
 func TestControlLazyEndsWithFilesOpen(t *testing.T) {
 	l := newTestLife(t, &fakeServer{busy: true, unsaved: lost})
-	go l.run(t.Context(), nil)
-	if a := l.answer(control.Request{Unmount: true, Lazy: true}); a.Err != "" || !reflect.DeepEqual(a.Unsaved, lost) {
+	go l.run(t.Context(), nil, nil)
+	if a := ask(l, control.Request{Unmount: true, Lazy: true}); a.Err != "" || !reflect.DeepEqual(a.Unsaved, lost) {
 		t.Errorf("answer %+v", a)
 	}
 }
@@ -117,7 +132,7 @@ func TestSignalEndsBusyMount(t *testing.T) {
 	l := newTestLife(t, &fakeServer{busy: true, unsaved: lost})
 	signals := make(chan os.Signal, 1)
 	signals <- unix.SIGTERM
-	if got := l.run(t.Context(), signals); !reflect.DeepEqual(got, lost) {
+	if got := l.run(t.Context(), signals, nil); !reflect.DeepEqual(got, lost) {
 		t.Errorf("run ended with %+v", got)
 	}
 }
@@ -126,7 +141,7 @@ func TestUnmountBySomebodyElseDrains(t *testing.T) {
 	s := &fakeServer{unsaved: lost}
 	l := newTestLife(t, s)
 	s.end()
-	if got := l.run(t.Context(), nil); !reflect.DeepEqual(got, lost) {
+	if got := l.run(t.Context(), nil, nil); !reflect.DeepEqual(got, lost) {
 		t.Errorf("run ended with %+v", got)
 	}
 }
@@ -139,7 +154,7 @@ func TestSecondSignalEndsTheDrain(t *testing.T) {
 	}}
 	l := newTestLife(t, s)
 	signals <- unix.SIGTERM
-	l.run(t.Context(), signals)
+	l.run(t.Context(), signals, nil)
 }
 
 func TestDrainTimeoutEndsTheDrain(t *testing.T) {
@@ -148,7 +163,7 @@ func TestDrainTimeoutEndsTheDrain(t *testing.T) {
 	l := newTestLife(t, s)
 	l.opts.DrainTimeout = 1
 	s.end()
-	l.run(t.Context(), nil)
+	l.run(t.Context(), nil, nil)
 	if !errors.Is(cause, context.DeadlineExceeded) {
 		t.Errorf("drain ended with %v", cause)
 	}

@@ -22,6 +22,7 @@ const (
 )
 
 func main() {
+	completeEnvironment()
 	os.Exit(run(os.Args, os.Stderr))
 }
 

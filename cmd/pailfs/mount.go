@@ -36,6 +36,9 @@ func mountCommand(argv []string, secret *hidden) *cobra.Command {
 			if err := o.Finish(); err != nil {
 				return usage(err)
 			}
+			if o.Remount() {
+				return remount(o)
+			}
 			if secret == nil && len(o.Secrets()) > 0 {
 				return hide(o, argv)
 			}

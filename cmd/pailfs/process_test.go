@@ -294,9 +294,9 @@ func TestForeground(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, 100)
+	buf := make([]byte, 1000)
 	n, err := conn.Read(buf)
-	if err != nil || string(buf[:n]) != "READY=1" || !s.mounted() {
+	if err != nil || !strings.HasPrefix(string(buf[:n]), "READY=1\nSTATUS=serving file://") || !s.mounted() {
 		t.Errorf("notified %q, %v, mounted %v", buf[:n], err, s.mounted())
 	}
 	if err := cmd.Process.Signal(unix.SIGINT); err != nil {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/mounts"
 	"github.com/pailfs/pailfs/mountopts"
@@ -20,10 +20,11 @@ import (
 func serve(ctx context.Context, o *mountopts.Options, ready *readyPipe) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
-	if ready == nil {
-		signal.Notify(signals, unix.SIGHUP)
+	hup := make(chan os.Signal, 1)
+	if ready == nil && isTerminal(os.Stderr) {
+		signal.Notify(signals, unix.SIGHUP) // the terminal went away
 	} else {
-		signal.Ignore(unix.SIGHUP)
+		signal.Notify(hup, unix.SIGHUP)
 	}
 	out, err := openLog(o, ready != nil)
 	if err != nil {
@@ -32,18 +33,22 @@ func serve(ctx context.Context, o *mountopts.Options, ready *readyPipe) error {
 	defer out.close()
 	limitMemory(o.Memory)
 
-	l, err := begin(ctx, o, out.log, signals)
+	l, err := begin(ctx, o, out, signals)
 	if err != nil {
 		return tell(ready, scrubbed(o, err))
 	}
 	defer l.lock.Release()
-	if err := announce(ready, out.file); err != nil {
+	if err := announce(ready, out, o); err != nil {
 		// Nobody is left to hear that the mount answers: it was not wanted.
 		out.log.Error("nobody waits for the mount any more", "err", err)
 		l.interrupt()
 	}
 	out.log.Info("mounted", "source", o.FsName(), "at", o.Mountpoint, "version", versionText())
-	unsaved := l.run(ctx, signals)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	go reload(serving, hup, out, l.store.reread)
+	go keepWatchdog(serving, out.log, func() { l.status() })
+	unsaved := l.run(ctx, signals, savingBar(os.Stderr))
 	l.control.Close()
 	for _, u := range unsaved {
 		out.log.Error("not saved", "key", u.Key, "size", u.Size, "err", u.Err, "kept", u.Kept)
@@ -57,10 +62,10 @@ func serve(ctx context.Context, o *mountopts.Options, ready *readyPipe) error {
 
 // begin does all that can fail while somebody waits for the mount. After an
 // error nothing is left mounted.
-func begin(ctx context.Context, o *mountopts.Options, log *slog.Logger, signals <-chan os.Signal) (*life, error) {
+func begin(ctx context.Context, o *mountopts.Options, out *logOutput, signals <-chan os.Signal) (*life, error) {
 	ctx, stop := cancelOn(ctx, signals)
 	defer stop()
-	if err := prepareMountpoint(ctx, o, log); err != nil {
+	if err := prepareMountpoint(ctx, o, out.log); err != nil {
 		return nil, err
 	}
 	lock, err := control.Acquire(o.RunDir, o.Mountpoint)
@@ -70,7 +75,7 @@ func begin(ctx context.Context, o *mountopts.Options, log *slog.Logger, signals 
 	if err != nil {
 		return nil, fmt.Errorf("control directory: %w; choose another with --run-dir", err)
 	}
-	l, err := mountLocked(ctx, o, log, lock)
+	l, err := mountLocked(ctx, o, out, lock)
 	if err != nil {
 		lock.Release()
 		return nil, err
@@ -84,17 +89,17 @@ func begin(ctx context.Context, o *mountopts.Options, log *slog.Logger, signals 
 	return l, nil
 }
 
-func mountLocked(ctx context.Context, o *mountopts.Options, log *slog.Logger, lock *control.Lock) (*life, error) {
-	store, err := openStore(ctx, o, log)
+func mountLocked(ctx context.Context, o *mountopts.Options, out *logOutput, lock *control.Lock) (*life, error) {
+	store, err := openPatiently(ctx, o, out.log)
 	if err != nil {
 		return nil, err
 	}
-	srv, err := mountStore(o, store, log)
+	srv, err := mountStore(o, store, out.log)
 	if err != nil {
 		store.Close()
 		return nil, explainMount(o, err)
 	}
-	l := newLife(srv, store, o, log, lock)
+	l := newLife(srv, store, o, out, lock)
 	if err := l.listen(ctx); err != nil {
 		l.abandon(ctx)
 		return nil, err
@@ -156,14 +161,15 @@ func tell(ready *readyPipe, err error) error {
 }
 
 // announce says that the mount answers: to the waiting parent and to systemd.
-func announce(ready *readyPipe, logFile *os.File) error {
+func announce(ready *readyPipe, out *logOutput, o *mountopts.Options) error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
 	if ready == nil {
-		return notifySystemd("READY=1")
+		notify(out.log, daemon.SdNotifyReady, status("serving "+o.FsName()+" at "+o.Mountpoint))
+		return nil
 	}
-	if err := leaveTerminal(logFile); err != nil {
+	if err := leaveTerminal(out.file); err != nil {
 		return err
 	}
 	return ready.say(readyWord)

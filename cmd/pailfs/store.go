@@ -14,16 +14,26 @@ import (
 	"github.com/pailfs/pailfs/fs"
 	"github.com/pailfs/pailfs/mountopts"
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/countstore"
 	"github.com/pailfs/pailfs/objstore/open"
 	"golang.org/x/sys/unix"
 )
 
+// opened is the store of a mount, and what belongs to it.
+type opened struct {
+	objstore.Store
+	counter *countstore.Counter
+	reread  []func(context.Context) error // read the credentials again
+}
+
 // openStore opens the source and asks it one question, so that a wrong URL, a
 // missing bucket and refused credentials are known before anything is mounted.
-func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (objstore.Store, error) {
+func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*opened, error) {
+	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log})
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
+		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)
 	}
@@ -31,7 +41,8 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (obj
 		store.Close()
 		return nil, explainOpen(ctx, o, err)
 	}
-	return store, nil
+	s.Store, s.counter = countstore.Wrap(store)
+	return &s, nil
 }
 
 func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
@@ -82,6 +93,30 @@ func (m *mounted) Drain(ctx context.Context) []control.Unsaved {
 	var out []control.Unsaved
 	for _, u := range m.Server.Drain(ctx) {
 		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: m.opts.Scrub(fmt.Sprint(u.Err)), Kept: u.Kept})
+	}
+	return out
+}
+
+func (m *mounted) Unsaved() []control.Unsaved {
+	out := []control.Unsaved{}
+	for _, u := range m.Server.Unsaved() {
+		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: m.opts.Scrub(fmt.Sprint(u.Err)), Kept: u.Kept})
+	}
+	return out
+}
+
+func (m *mounted) Uncommitted() []control.File {
+	out := []control.File{}
+	for _, u := range m.Server.Uncommitted() {
+		f := control.File{Key: u.Key, Size: u.Size, Open: u.Open}
+		if !u.Since.IsZero() {
+			since := u.Since.UTC()
+			f.Since = &since
+		}
+		if u.Err != nil {
+			f.Err = m.opts.Scrub(oneLine(u.Err.Error()))
+		}
+		out = append(out, f)
 	}
 	return out
 }

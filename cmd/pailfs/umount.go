@@ -92,7 +92,7 @@ func dial(point, runDir string, owner int) *control.Client {
 }
 
 func askServer(c *control.Client, point string, lazy bool) error {
-	answer, err := c.Do(control.Request{Unmount: true, Lazy: lazy, PID: os.Getpid()})
+	answer, err := c.Do(control.Request{Unmount: true, Lazy: lazy, PID: os.Getpid()}, savingBar(os.Stderr))
 	if err != nil {
 		c.WaitEnd()
 		return fmt.Errorf("unmount %s: %w; its log says more", point, err)

@@ -1,6 +1,7 @@
 package gcsstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -24,6 +25,7 @@ import (
 type world struct {
 	transport *http.Transport
 	addr      string
+	before    func(*Store) // the request of stat, when set
 
 	mu   sync.Mutex
 	seen []string // host, path and token of each request
@@ -63,7 +65,7 @@ func (w *world) stat(t *testing.T, c Config) ([]string, error) {
 	if err := c.validate(); err != nil {
 		t.Fatal(err)
 	}
-	client, err := newClient(c, w.transport)
+	client, tokens, err := newClient(c, w.transport)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +74,10 @@ func (w *world) stat(t *testing.T, c Config) ([]string, error) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	s.tokens = tokens
+	if w.before != nil {
+		w.before(s)
+	}
 	_, err = s.Stat(t.Context(), "k")
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -228,5 +234,45 @@ func TestConfigRefuses(t *testing.T) {
 	t.Setenv("STORAGE_EMULATOR_HOST", "localhost:4443")
 	if got := (Config{}).withDefaults().api(); got != "http://localhost:4443/storage/v1/" {
 		t.Errorf("the endpoint of the environment is %q", got)
+	}
+}
+
+// Credentials that were replaced are used when they are read again; those that
+// cannot be read leave the old ones in use. Missing is not refused.
+func TestCredentialsAreReadAgain(t *testing.T) {
+	w := newWorld(t, map[string]string{"/o/k": anObject})
+	file := keyFile(t)
+	w.before = func(s *Store) {
+		if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RereadCredentials(t.Context()); err == nil {
+			t.Error("spoilt credentials were taken")
+		}
+		if _, err := s.Stat(t.Context(), "k"); err != nil {
+			t.Errorf("with the old credentials: %v", err)
+		}
+		replaced, err := os.ReadFile(keyFile(t))
+		if err == nil {
+			err = os.WriteFile(file, bytes.Replace(replaced, []byte(`"1"`), []byte(`"second"`), 1), 0o600)
+		}
+		if err == nil {
+			err = s.RereadCredentials(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, err := w.stat(t, Config{CredentialsFile: file})
+	if err != nil || len(seen) != 2 || seen[0] == seen[1] {
+		t.Errorf("asked %q, %v: the key id in the token must be another", seen, err)
+	}
+	w.before = nil
+	if _, err := w.stat(t, Config{CredentialsFile: "/no/such/file"}); !errors.Is(err, objstore.ErrNoCredentials) {
+		t.Errorf("a missing file: %v", err)
+	}
+	refused := write(t, "user.json", map[string]string{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"})
+	if _, err := w.stat(t, Config{CredentialsFile: refused}); err == nil || errors.Is(err, objstore.ErrNoCredentials) {
+		t.Errorf("refused ones: %v", err)
 	}
 }

@@ -23,6 +23,7 @@ type Store struct {
 	raw       *raw.Service // for what the client does not offer
 	transport *http.Transport
 	cfg       Config
+	tokens    *tokens // nil without credentials
 
 	facts atomic.Pointer[facts]
 
@@ -67,11 +68,16 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	client, err := newClient(c, transport)
+	client, tokens, err := newClient(c, transport)
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	return newStoreWith(ctx, c, client, transport)
+	s, err := newStoreWith(ctx, c, client, transport)
+	if err != nil {
+		return nil, err
+	}
+	s.tokens = tokens
+	return s, nil
 }
 
 // newStoreWith is newStore over a client that is ready.

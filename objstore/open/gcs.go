@@ -69,5 +69,6 @@ func openGCS(ctx context.Context, src source, opt Options) (objstore.Store, erro
 			return nil, err
 		}
 	}
+	opt.offer(s)
 	return objstore.WithPrefix(s, src.prefix), nil
 }

@@ -29,7 +29,22 @@ type Options struct {
 	// "" remembers nothing, where the provider cannot tell.
 	StateDir string
 
+	// OnReread, if it is set, is called with functions that make the store read
+	// its credentials again, from where it took them. A store without any has none.
+	OnReread func(read func(context.Context) error)
+
 	Log *slog.Logger // nil discards
+}
+
+// A rereader takes its credentials from where they may change.
+type rereader interface {
+	RereadCredentials(ctx context.Context) error
+}
+
+func (opt Options) offer(s objstore.Store) {
+	if r, ok := s.(rereader); ok && opt.OnReread != nil {
+		opt.OnReread(r.RereadCredentials)
+	}
 }
 
 // Open returns the store that rawURL names:
@@ -85,6 +100,7 @@ func openS3(ctx context.Context, src source, opt Options) (objstore.Store, error
 			return nil, err
 		}
 	}
+	opt.offer(s)
 	return objstore.WithPrefix(s, src.prefix), nil
 }
 

@@ -26,6 +26,9 @@ type Store struct {
 	cfg       Config
 	uploads   *registry.Registry // of this process; nil remembers none
 
+	credentials *credentialsSource // nil for an anonymous one
+	signer      *signer
+
 	facts     atomic.Pointer[facts]
 	algorithm atomic.Pointer[Checksum] // what uploads carry now: never auto
 
@@ -85,7 +88,7 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	}
 	ac, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return nil, fmt.Errorf("s3: load the configuration: %w", err)
+		return nil, loadError(err)
 	}
 	built, ok := ac.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
@@ -103,15 +106,25 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 			return nil, fmt.Errorf("s3: %w", err)
 		}
 	}
+	var source *credentialsSource
 	if !c.Anonymous {
-		ac.Credentials = namedCredentials(ac.Credentials)
+		source = &credentialsSource{load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+			ac, err := config.LoadDefaultConfig(ctx, options...)
+			if err != nil {
+				return nil, loadError(err)
+			}
+			return ac.Credentials, nil
+		}}
+		first := ac.Credentials
+		source.current.Store(&first)
+		ac.Credentials = source
 	}
 	if ac.Region == "" {
 		ac.Region = bucketRegion(ctx, client, c)
 	}
 	c.Region = ac.Region
 
-	s := &Store{transport: transport, cfg: c}
+	s := &Store{transport: transport, cfg: c, credentials: source, signer: newSigner()}
 	if c.StateDir != "" {
 		if s.uploads, err = registry.Open(c.StateDir); err != nil {
 			return nil, fmt.Errorf("s3: %w", err)
@@ -119,6 +132,7 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.client = s3.NewFromConfig(ac, func(o *s3.Options) {
 		o.HTTPClient = client
+		o.HTTPSignerV4 = s.signer
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}

@@ -55,16 +55,25 @@ func peer(conn *net.UnixConn) (int, error) {
 	return int(cred.Pid), nil
 }
 
-// Do sends a request and waits for its answer, however long that takes.
-func (c *Client) Do(req Request) (Answer, error) {
+// Do sends a request and waits for its answer, however long that takes. Progress,
+// where it is not nil, is called with what the server tells in between.
+func (c *Client) Do(req Request, progress func(Progress)) (Answer, error) {
+	req.Progress = progress != nil
 	if err := json.NewEncoder(c.conn).Encode(req); err != nil {
 		return Answer{}, fmt.Errorf("ask process %d: %w", c.PID, err)
 	}
-	var a Answer
-	if err := json.NewDecoder(c.conn).Decode(&a); err != nil {
-		return Answer{}, fmt.Errorf("process %d ended without an answer: %w", c.PID, err)
+	for answers := json.NewDecoder(c.conn); ; {
+		var a Answer
+		if err := answers.Decode(&a); err != nil {
+			return Answer{}, fmt.Errorf("process %d ended without an answer: %w", c.PID, err)
+		}
+		if a.Progress == nil {
+			return a, nil
+		}
+		if progress != nil {
+			progress(*a.Progress)
+		}
 	}
-	return a, nil
 }
 
 // WaitEnd returns when the process has ended.

@@ -1,7 +1,8 @@
-// Package control lets `pailfs umount` talk to the process that serves a
-// mount. Each mount has a lock file and a socket in its run directory, named
-// after the mount point; the socket carries one request and one answer, as
-// JSON, and stays open until the process ends.
+// Package control lets `pailfs umount` and `pailfs status` talk to the process
+// that serves a mount. Each mount has a lock file and a socket in its run
+// directory, named after the mount point; the socket carries one request and its
+// answer, as JSON. After a request to unmount it stays open until the process
+// ends.
 package control
 
 import (
@@ -16,19 +17,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Request asks for something. Unmount is the only thing there is: it waits
-// until everything is committed. Lazy does not refuse when files are open.
+// Request asks for one thing.
 type Request struct {
-	Unmount bool `json:"unmount"`
-	Lazy    bool `json:"lazy,omitempty"`
-	PID     int  `json:"pid"` // who asks, and is no reason to be busy
+	// Unmount waits until everything is committed. Lazy does not refuse when
+	// files are open. Progress asks for answers with a Progress meanwhile.
+	Unmount  bool `json:"unmount,omitempty"`
+	Lazy     bool `json:"lazy,omitempty"`
+	Progress bool `json:"progress,omitempty"`
+	PID      int  `json:"pid,omitempty"` // who asks, and is no reason to be busy
+
+	Status bool `json:"status,omitempty"`
+
+	// Wait names a key, and waits until the file there is committed.
+	Wait string `json:"wait,omitempty"`
+
+	// LogLevel changes what is logged: debug, info, warn or error.
+	LogLevel string `json:"log_level,omitempty"`
 }
 
-// Answer ends a request.
+// Answer ends a request, unless it has Progress: then more follow.
 type Answer struct {
-	Err     string    `json:"err,omitempty"` // why it is still mounted
-	Busy    []string  `json:"busy,omitempty"`
-	Unsaved []Unsaved `json:"unsaved,omitempty"` // unmounted, but these are not committed
+	Err      string    `json:"err,omitempty"` // why what was asked for did not happen
+	Busy     []string  `json:"busy,omitempty"`
+	Unsaved  []Unsaved `json:"unsaved,omitempty"` // unmounted, but these are not committed
+	Progress *Progress `json:"progress,omitempty"`
+	Status   *Status   `json:"status,omitempty"`
+	Object   *Object   `json:"object,omitempty"`
 }
 
 // Unsaved is a file that could not be committed.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -74,7 +75,11 @@ func TestRequestAndAnswer(t *testing.T) {
 	if err := os.WriteFile(l.path(".sock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Listen(l, slog.New(slog.DiscardHandler), func(r Request) Answer { asked <- r; return want })
+	s, err := Listen(l, slog.New(slog.DiscardHandler), func(_ context.Context, r Request, tell func(Progress)) Answer {
+		asked <- r
+		tell(Progress{Files: 2})
+		return want
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +95,12 @@ func TestRequestAndAnswer(t *testing.T) {
 		t.Errorf("peer %d, want %d", c.PID, os.Getpid())
 	}
 	req := Request{Unmount: true, Lazy: true, PID: 5}
-	got, err := c.Do(req)
+	var told []Progress
+	got, err := c.Do(req, func(p Progress) { told = append(told, p) })
+	if want := []Progress{{Files: 2}}; !reflect.DeepEqual(told, want) {
+		t.Errorf("told %+v", told)
+	}
+	req.Progress = true
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}

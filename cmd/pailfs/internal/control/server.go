@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -21,9 +22,13 @@ type Server struct {
 	conns []net.Conn // answered, and kept open until the process ends
 }
 
+// Answerer answers a request. It may tell of progress before. Its context ends
+// when the client has gone.
+type Answerer func(ctx context.Context, req Request, tell func(Progress)) Answer
+
 // Listen opens the socket that belongs to a lock, and calls answer for each
 // request, in a goroutine of its own, until Close.
-func Listen(l *Lock, log *slog.Logger, answer func(Request) Answer) (*Server, error) {
+func Listen(l *Lock, log *slog.Logger, answer Answerer) (*Server, error) {
 	path := l.path(".sock")
 	// Under the lock, a socket that is there already is a dead process's.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -42,7 +47,7 @@ func Listen(l *Lock, log *slog.Logger, answer func(Request) Answer) (*Server, er
 	return s, nil
 }
 
-func (s *Server) accept(answer func(Request) Answer) {
+func (s *Server) accept(answer Answerer) {
 	defer close(s.ended)
 	for {
 		conn, err := s.listener.Accept()
@@ -53,23 +58,37 @@ func (s *Server) accept(answer func(Request) Answer) {
 	}
 }
 
-// talk leaves the connection open: its end tells the client that the process
-// has ended.
-func (s *Server) talk(conn net.Conn, answer func(Request) Answer) {
+// talk leaves the connection open after an unmount: its end tells the client
+// that the process has ended.
+func (s *Server) talk(conn net.Conn, answer Answerer) {
 	var req Request
 	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if err := json.NewDecoder(conn).Decode(&req); err != nil {
 		conn.Close()
 		return
 	}
-	if err := json.NewEncoder(conn).Encode(answer(req)); err != nil {
+	conn.SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		conn.Read(make([]byte, 1)) // ends with the connection: there is nothing more to say
+		cancel()
+	}()
+	say := json.NewEncoder(conn)
+	a := answer(ctx, req, func(p Progress) { say.Encode(Answer{Progress: &p}) })
+	if !req.Unmount {
+		defer conn.Close()
+	}
+	if err := say.Encode(a); err != nil {
 		s.log.Warn("control client gone before its answer", "err", err)
 		conn.Close()
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns = append(s.conns, conn)
+	if req.Unmount {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.conns = append(s.conns, conn)
+	}
 }
 
 // Close stops taking requests and waits until those taken are answered, which

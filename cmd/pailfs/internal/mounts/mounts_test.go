@@ -16,9 +16,9 @@ func TestParse(t *testing.T) {
 `
 	got, err := parse(strings.NewReader(table))
 	want := []Mount{
-		{ID: 22, Point: "/", Type: "ext4", Source: "/dev/sda1"},
-		{ID: 40, Point: "/mnt/with space", Type: Type, Source: "s3://b,c", Owner: 1000},
-		{ID: 41, Point: "/mnt/with space", Type: Type, Source: "s3://d"},
+		{ID: 22, Point: "/", Type: "ext4", Source: "/dev/sda1", Flags: "rw,relatime"},
+		{ID: 40, Point: "/mnt/with space", Type: Type, Source: "s3://b,c", Owner: 1000, Flags: "rw,nosuid"},
+		{ID: 41, Point: "/mnt/with space", Type: Type, Source: "s3://d", Flags: "rw"},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)

@@ -23,7 +23,8 @@ type Mount struct {
 	Point  string
 	Type   string
 	Source string
-	Owner  int // user who mounted a FUSE file system; else 0
+	Owner  int    // user who mounted a FUSE file system; else 0
+	Flags  string // of this mount, as "rw,nosuid,nodev"
 }
 
 // At returns the topmost mount at a path, without touching the file system
@@ -62,7 +63,7 @@ func parse(r io.Reader) ([]Mount, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mount table has the line %q", lines.Text())
 		}
-		m := Mount{ID: id, Point: unescape(l[4]), Type: r[0], Source: unescape(r[1])}
+		m := Mount{ID: id, Point: unescape(l[4]), Type: r[0], Source: unescape(r[1]), Flags: l[5]}
 		if len(r) > 2 {
 			m.Owner = owner(r[2])
 		}

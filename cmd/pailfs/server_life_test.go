@@ -1,0 +1,162 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/cmd/pailfs/internal/mounts"
+	"golang.org/x/sys/unix"
+)
+
+// eventually waits until ok, for as long as a busy machine may take.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// mount(8) at boot calls with next to no environment.
+func TestEmptyEnvironment(t *testing.T) {
+	s := newSite(t)
+	for _, args := range [][]string{{"file://" + s.bucket, s.point, "-o", "rw,run-dir=" + s.run + ",state-dir=" + s.state}, {s.point}} {
+		cmd := s.command(args...)
+		cmd.Env = []string{"PAILFS_TEST_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "PATH=/", "PAILFS_RUN_DIR=" + s.run}
+		cmd.Dir = "/"
+		cmd.Args[0] = map[bool]string{true: "/sbin/mount.pailfs", false: "/sbin/umount.pailfs"}[len(args) > 1]
+		if out, code := s.finish(cmd); code != 0 || out != "" {
+			t.Fatalf("%s: exit code %d, printed %q", cmd.Args[0], code, out)
+		}
+		if s.mounted() != (len(args) > 1) {
+			t.Fatalf("%s: mounted %v", cmd.Args[0], s.mounted())
+		}
+	}
+	s.clean()
+}
+
+// `mount -o remount,ro` and back, as mount(8) calls its helper.
+func TestRemount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can remount")
+	}
+	s := newSite(t)
+	remount := func(options string) (string, int) {
+		cmd := s.command("file://"+s.bucket, s.point, "-o", options)
+		cmd.Args[0] = "/sbin/mount.fuse.pailfs"
+		return s.finish(cmd)
+	}
+	write := func() error { return os.WriteFile(filepath.Join(s.point, "f"), []byte("x"), 0o644) }
+	out, code := remount("remount,ro")
+	checkLine(t, "nothing mounted", out, "no pailfs is mounted there")
+	if code == 0 {
+		t.Error("remounted what is not mounted")
+	}
+	s.mount("-o", "noexec")
+	f, err := os.Create(filepath.Join(s.point, "open"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ = remount("rw,remount,ro")
+	checkLine(t, "a file is open", out, "open for writing")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := remount("rw,remount,ro"); code != 0 {
+		t.Fatalf("remount,ro: exit code %d, printed %q", code, out)
+	}
+	if err := write(); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("write after remount,ro: %v", err)
+	}
+	if m, _, err := mounts.At(s.point); err != nil || !strings.HasPrefix(m.Flags, "ro,") || !strings.Contains(m.Flags, "nosuid,nodev,noexec") {
+		t.Errorf("flags %q, %v", m.Flags, err)
+	}
+	if out, code := remount("remount,rw"); code != 0 {
+		t.Fatalf("remount,rw: exit code %d, printed %q", code, out)
+	}
+	if err := write(); err != nil {
+		t.Errorf("write after remount,rw: %v", err)
+	}
+	if out, code := s.pailfs("umount", s.point); code != 0 {
+		t.Fatalf("umount: exit code %d, printed %q", code, out)
+	}
+	s.mount("--read-only")
+	out, code = remount("remount,rw")
+	checkLine(t, "read-only from the start", out, "read-only from the start")
+	if code == 0 || write() == nil {
+		t.Error("writable, though it was mounted read-only")
+	}
+}
+
+// SIGHUP goes on in a new log file after the old one was moved away.
+func TestHangupReopensTheLog(t *testing.T) {
+	s := newSite(t)
+	log := filepath.Join(filepath.Dir(s.run), "log")
+	s.mount("--log-file", log)
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := s.server()
+	if err := unix.Kill(pid, unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new log says reloaded", func() bool {
+		text, _ := os.ReadFile(log)
+		return strings.Contains(string(text), `"msg":"reloaded"`)
+	})
+	if old, err := os.ReadFile(log + ".1"); err != nil || !strings.Contains(string(old), `"msg":"mounted"`) || strings.Contains(string(old), "reloaded") {
+		t.Errorf("the old log: %v\n%s", err, old)
+	}
+	if fi, err := os.Stat(log); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("the new log: %v, %v", fi, err)
+	}
+	if out, code := s.pailfs("umount", s.point); code != 0 {
+		t.Errorf("umount: exit code %d, printed %q", code, out)
+	}
+}
+
+// systemd's watchdog hears of a server that lives, and systemd that it stops.
+func TestSystemdIsTold(t *testing.T) {
+	s := newSite(t)
+	addr := filepath.Join(filepath.Dir(s.run), "n")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: addr, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	cmd := s.command("mount", "-f", "file://"+s.bucket, s.point)
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+addr, "WATCHDOG_USEC=200000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
+	hear := func(what string) {
+		t.Helper()
+		for buf := make([]byte, 1000); ; {
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if strings.Contains(string(buf[:n]), what) {
+				return
+			}
+		}
+	}
+	hear("READY=1")
+	for range 3 {
+		hear("WATCHDOG=1")
+	}
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	hear("STOPPING=1\nEXTEND_TIMEOUT_USEC=16000000\nSTATUS=saving")
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	s.clean()
+}
