@@ -27,6 +27,7 @@ type Options struct {
 // Cache keeps blocks. All methods are safe for concurrent use; the nil Cache
 // keeps nothing.
 type Cache struct {
+	limit  int64
 	memory *memory
 	disk   *disk
 	stats  counters
@@ -53,7 +54,7 @@ func Open(opt Options) *Cache {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cache{memory: newMemory(opt.Memory)}
+	c := &Cache{limit: opt.Memory, memory: newMemory(opt.Memory)}
 	c.spare.New = func() any { b := make([]byte, BlockSize); return &b }
 	if opt.Dir != "" && opt.Size > 0 {
 		d, err := openDisk(opt, &c.stats)
@@ -61,8 +62,17 @@ func Open(opt Options) *Cache {
 			opt.Log.Warn("the cache directory cannot be used: going on without it", "dir", opt.Dir, "err", err)
 		}
 		c.disk = d
+		c.limit += queueLen * BlockSize
 	}
 	return c
+}
+
+// Memory is how many bytes the cache may hold in memory.
+func (c *Cache) Memory() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.limit
 }
 
 // Close waits for what is still being written.
@@ -93,8 +103,8 @@ func (c *Cache) Stats() Stats {
 	}
 }
 
-// Put takes the bytes of obj from off on, as far as they are whole blocks. It
-// does not wait, and keeps no reference to b.
+// Put takes the bytes of obj from off on, as far as they are whole blocks, and
+// keeps no reference to b. It waits for the disk.
 func (c *Cache) Put(obj objstore.Object, b []byte, off int64) {
 	if c == nil || obj.Version == "" {
 		return
@@ -105,7 +115,7 @@ func (c *Cache) Put(obj objstore.Object, b []byte, off int64) {
 		if at+n > int64(len(b)) {
 			return
 		}
-		c.keep(id, obj.Size, block, b[at:at+n], obj.Size <= streamed)
+		c.keep(id, obj.Size, block, b[at:at+n], obj.Size <= streamed, true)
 	}
 }
 
@@ -116,22 +126,19 @@ func (c *Cache) Wants() bool { return c != nil && (c.memory != nil || c.disk.usa
 type id struct{ key, version string }
 
 // keep copies a block to where it is wanted.
-func (c *Cache) keep(id id, size, block int64, b []byte, inMemory bool) {
-	if inMemory && c.memory != nil {
-		own := append([]byte(nil), b...)
-		c.memory.put(id, block, own)
-		if c.disk.takes(block) { // blocks do not change, so both may have this one
-			c.disk.put(job{key: id.key, version: id.version, size: size, block: block, b: own})
-		}
-		return
+func (c *Cache) keep(id id, size, block int64, b []byte, inMemory, wait bool) {
+	j := job{key: id.key, version: id.version, size: size, block: block}
+	onDisk := c.disk.takes(block) && (wait || !c.disk.busy())
+	switch {
+	case inMemory && c.memory != nil:
+		j.b = append([]byte(nil), b...) // for both: blocks do not change
+		c.memory.put(id, block, j.b)
+	case onDisk:
+		spare := c.spare.Get().(*[]byte)
+		j.b = (*spare)[:copy(*spare, b)]
+		j.done = func() { c.spare.Put(spare) }
 	}
-	if !c.disk.takes(block) || len(c.disk.queue) == cap(c.disk.queue) {
-		return
-	}
-	buf := c.spare.Get().(*[]byte)
-	own := (*buf)[:copy(*buf, b)]
-	j := job{key: id.key, version: id.version, size: size, block: block, b: own, give: func([]byte) { c.spare.Put(buf) }}
-	if !c.disk.put(j) {
-		c.spare.Put(buf)
+	if onDisk {
+		c.disk.put(j, wait)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	attrExt   = ".attr"
 	tempExt   = ".tmp"
 
-	queueLen  = 64              // blocks that wait to be written
+	queueLen  = 32              // blocks that wait to be written
 	usedAfter = time.Minute     // how exact the order of use is
 	fullPause = 5 * time.Second // between looks whether a full disk has room again
 )
@@ -53,8 +53,14 @@ type job struct {
 	size         int64
 	block        int64
 	b            []byte
-	give         func([]byte) // takes b back
+	done         func() // b is not needed any more; may be nil
 	flushed      chan struct{}
+}
+
+func (j job) finish() {
+	if j.done != nil {
+		j.done()
+	}
 }
 
 // openDisk makes the directory, and finds out whether it can be written.
@@ -113,20 +119,34 @@ func (d *disk) takes(block int64) bool {
 	return d.usable() && (block+1)*BlockSize <= max(d.size/2, min(d.size, BlockSize))
 }
 
-// put hands a block to the writer, unless it has too many already.
-func (d *disk) put(j job) bool {
+// busy reports that the writer has as much to do as it may have.
+func (d *disk) busy() bool {
+	if len(d.queue) < cap(d.queue) {
+		return false
+	}
+	d.stats.skipped.Add(1)
+	return true
+}
+
+// put hands a block to the writer. Unless it may wait, the block is dropped when
+// the writer has too many already.
+func (d *disk) put(j job, wait bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if d.closed || d.off.Load() {
-		return false
-	}
-	select {
-	case d.queue <- j:
-		return true
+	switch {
+	case d.closed || d.off.Load():
+	case wait:
+		d.queue <- j
+		return
 	default:
-		d.stats.skipped.Add(1)
-		return false
+		select {
+		case d.queue <- j:
+			return
+		default:
+			d.stats.skipped.Add(1)
+		}
 	}
+	j.finish()
 }
 
 // flush waits until all that was put is written.
@@ -166,6 +186,8 @@ func (d *disk) run() {
 	defer func() { last.close() }()
 	for j := range d.queue {
 		if j.flushed != nil {
+			last.close()
+			last = nil
 			close(j.flushed)
 			continue
 		}
@@ -177,9 +199,7 @@ func (d *disk) run() {
 		if last, err = d.writeBlock(last, j); err != nil {
 			d.fail(fmt.Errorf("write: %w", err))
 		}
-		if j.give != nil {
-			j.give(j.b)
-		}
+		j.finish()
 		if len(d.queue) == 0 { // nothing keeps files open that may be evicted
 			last.close()
 			last = nil

@@ -274,7 +274,7 @@ func (b *body) keep(n int64, block []byte) {
 	if b.have[n-b.first] && b.files.presence(n, 1)[0] {
 		return
 	}
-	b.o.c.keep(b.id, b.size, n, block, b.small)
+	b.o.c.keep(b.id, b.size, n, block, b.small, false)
 	b.stored = append(b.stored, n)
 }
 

@@ -332,6 +332,8 @@ func (f *file) settle() {
 	f.mu.Lock()
 	var dr *draft.Draft
 	idle := f.handles == 0
+	saved := f.committed && f.dead == nil
+	obj := f.obj
 	if idle && !f.unsavedLocked() {
 		dr = f.draft
 		f.draft = nil
@@ -341,7 +343,13 @@ func (f *file) settle() {
 	}
 	f.mu.Unlock()
 	parent.mu.Unlock()
-	if dr != nil {
+	switch {
+	case dr != nil && saved && f.m.opt.Cache.Wants():
+		f.m.late.Go(func() {
+			f.m.keep(obj, dr)
+			dr.Discard()
+		})
+	case dr != nil:
 		dr.Discard()
 	}
 	if idle {

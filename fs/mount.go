@@ -15,6 +15,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/fs/draft"
 	"github.com/pailfs/pailfs/fs/keypath"
 	"github.com/pailfs/pailfs/fs/readahead"
@@ -37,6 +38,7 @@ type Options struct {
 
 	Memory    int64         // bytes for what is being written and read; 256 MiB
 	MaxWindow int64         // bytes read ahead of one stream at most
+	Cache     *cache.Cache  // of what was read; its memory is part of Memory; nil keeps nothing
 	Parallel  int           // requests in flight for one transfer; 16
 	AttrTTL   time.Duration // how long the store is believed unasked; 0 asks each time
 
@@ -153,12 +155,12 @@ func newMount(opt Options) *mount {
 		hidden:  map[string]bool{},
 	}
 	// Two budgets, so that a writer cannot starve readers nor they it.
-	writes, reads := opt.Memory/2, opt.Memory/2
+	writes, reads := opt.Memory/2, opt.Memory/2-opt.Cache.Memory()
 	m.drafts = draft.NewPool(draft.Options{
 		Store: opt.Store, Memory: writes, Parallel: opt.Parallel, Private: m.private, Log: opt.Log,
 	})
 	m.reads = readahead.NewPool(readahead.Options{
-		Store: opt.Store, Memory: semaphore.NewWeighted(reads), Limit: reads,
+		Store: opt.Cache.Over(opt.Store), Memory: semaphore.NewWeighted(reads), Limit: reads,
 		MaxWindow: opt.MaxWindow, Parallel: opt.Parallel, Log: opt.Log,
 	})
 	m.root = m.newDir(nil, "")

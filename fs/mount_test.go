@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/memstore"
 )
@@ -44,6 +45,9 @@ func mountStore(t *testing.T, opt Options) *mounted {
 	m := &mounted{T: t, dir: t.TempDir(), store: opt.Store, log: &safeLog{}}
 	opt.Log = slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opt.FsName = "test"
+	if opt.Cache == nil {
+		opt.Cache = testCache(t)
+	}
 	opt.Writeback = true
 	if opt.AttrTTL == 0 {
 		opt.AttrTTL = time.Second
@@ -66,6 +70,26 @@ func mountStore(t *testing.T, opt Options) *mounted {
 		}
 	})
 	return m
+}
+
+// testCache gives the cache that PAILFS_TEST_CACHE says: all tests must pass with
+// one that keeps nothing, and with one that has room for one block.
+func testCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	var opt cache.Options
+	switch v := os.Getenv("PAILFS_TEST_CACHE"); v {
+	case "":
+		opt = cache.Options{Memory: 16 << 20, Dir: t.TempDir(), Size: 256 << 20}
+	case "one":
+		opt = cache.Options{Memory: cache.BlockSize, Dir: t.TempDir(), Size: cache.BlockSize + 32<<10}
+	case "none":
+		return nil
+	default:
+		t.Fatalf("PAILFS_TEST_CACHE=%s: must be empty, one or none", v)
+	}
+	c := cache.Open(opt)
+	t.Cleanup(c.Close)
+	return c
 }
 
 // safeLog is what the mount logs.

@@ -42,6 +42,12 @@ func (d *Draft) ReadAt(ctx context.Context, b []byte, off int64) (int, error) {
 	}
 }
 
+// ReadNear fills b from off on if all of that is at hand, without a request.
+func (d *Draft) ReadNear(b []byte, off int64) bool {
+	n, _, far, err := d.readNear(b, off)
+	return err == nil && n == len(b) && len(far) == 0
+}
+
 // readNear fills b with what is at hand and says which bytes are elsewhere.
 func (d *Draft) readNear(b []byte, off int64) (n int, mapped int64, far []seg, err error) {
 	d.mu.RLock()

@@ -17,7 +17,8 @@
 // nothing is left a read fetches its own range straight into the caller's slice,
 // which needs no memory, so that every read goes on whatever others hold.
 //
-// A cache of blocks fits below, as a Store around the Store.
+// A cache of blocks fits below, as a Getter around the Store. So that it gets
+// whole blocks, Gets end where segments of the object end.
 //
 // Lock order: Reader.mu, Pool.mu. While holding both, another Reader's mu is
 // only tried, never waited for. No lock is held across a Store call.

@@ -2,6 +2,8 @@ package readahead
 
 import (
 	"container/list"
+	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,9 +29,14 @@ const (
 	activeWithin = time.Second
 )
 
+// Getter is a Store as far as it is read, or a cache over one.
+type Getter interface {
+	Get(ctx context.Context, key string, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error)
+}
+
 // Options say what a Pool reads from and how much it may hold.
 type Options struct {
-	Store objstore.Store
+	Store Getter
 
 	// Memory counts the bytes buffered by all Readers of the mount.
 	Memory *semaphore.Weighted
@@ -45,7 +52,7 @@ type Options struct {
 
 // Pool makes Readers that share one memory budget. It is safe for concurrent use.
 type Pool struct {
-	store     objstore.Store
+	store     Getter
 	memory    *semaphore.Weighted
 	limit     int64
 	maxWindow int64

@@ -40,12 +40,16 @@ func (r *Reader) span(s *stream, pos, need int64) (from, to int64) {
 		}
 		return pos, need
 	case s.fresh:
-		return pos, max(need, pos+firstGet)
+		return pos, max(need, aligned(pos+firstGet))
 	case need < s.next: // behind
-		return pos, max(need, pos+s.chunk(2*mib))
+		return pos, max(need, aligned(pos+s.chunk(2*mib)))
 	}
-	return pos, max(need, pos+s.chunk(min(s.window, s.share)))
+	return pos, max(need, aligned(pos+s.chunk(min(s.window, s.share))))
 }
+
+// aligned is where a Get that may end at off ends: what a cache below keeps are
+// whole segments, wherever in the file a stream began.
+func aligned(off int64) int64 { return off &^ (segmentSize - 1) }
 
 // ahead begins the Gets that the window of s has room for. r.mu is held.
 func (r *Reader) ahead(shared context.Context, s *stream) {
@@ -79,7 +83,7 @@ func (r *Reader) ahead(shared context.Context, s *stream) {
 		} else if limit < edge && limit-pos < chunk {
 			return
 		}
-		for !r.start(shared, s, pos, pos, min(pos+n, edge)) {
+		for !r.start(shared, s, pos, pos, min(aligned(pos+n), edge)) {
 			if n /= 2; n < least {
 				return
 			}
