@@ -55,6 +55,8 @@ func (o *Options) check() error {
 		return &OptionError{Name: name, Value: value, Err: fmt.Errorf(format, args...)}
 	}
 	switch {
+	case o.CreateBucket && o.ReadOnly:
+		return fail("create-bucket", "", "a read-only mount makes nothing")
 	case o.Mountpoint == "":
 		return errors.New("no mount point given")
 	case o.Memory < MinMemory:

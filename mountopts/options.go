@@ -43,6 +43,8 @@ type Options struct {
 	Impersonate                                string // Cloud Storage: an account to act as
 	Anonymous                                  bool
 
+	CreateBucket bool // make the bucket, container or directory if it is missing
+
 	// Whose files they are and who may see them.
 	ReadOnly           bool
 	AllowOther         bool

@@ -11,7 +11,7 @@ import (
 // token in a URL (sig=, X-Amz-Signature=) is as good as a password.
 var public = []string{
 	"endpoint", "region", "profile", "path-style", "ca-file", "anonymous",
-	"account", "jurisdiction", "impersonate", "user-project", "one-stream", "container", "tier",
+	"account", "jurisdiction", "impersonate", "user-project", "project", "one-stream", "container", "tier",
 }
 
 const hidden = "xxxxx"

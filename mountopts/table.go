@@ -37,6 +37,7 @@ func (o *Options) table() []row {
 		{"credentials", "", (*secretValue)(&o.Credentials), "Cloud Storage credentials: a `FILE`, or the JSON in it"},
 		{"impersonate", "", (*stringValue)(&o.Impersonate), "Cloud Storage service account to act as"},
 		{"anonymous", "", (*boolValue)(&o.Anonymous), "use no credentials"},
+		{"create-bucket", "", (*boolValue)(&o.CreateBucket), "make the bucket, container or directory if it is missing"},
 		{"read-only", "", (*boolValue)(&o.ReadOnly), "refuse every change (also -o ro)"},
 		{"allow-other", "", (*boolValue)(&o.AllowOther), "let other users in"},
 		{"default-permissions", "", (*boolValue)(&o.DefaultPermissions), "let the kernel check modes and owners"},

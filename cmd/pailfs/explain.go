@@ -31,7 +31,7 @@ func explainOpen(ctx context.Context, o *mountopts.Options, err error) error {
 		return fmt.Errorf("%s: no answer within %s; check the endpoint and the network, or wait longer with --connect-timeout (%w)", source, o.ConnectTimeout, err)
 	}
 	if errors.Is(err, objstore.ErrNotFound) && strings.HasPrefix(source, "file:") {
-		return fmt.Errorf("%s: no such directory; create it, or correct the path (%w)", source, err)
+		return fmt.Errorf("%s: no such directory; create it (--create-bucket does), or correct the path (%w)", source, err)
 	}
 	return fmt.Errorf("%s: %w", source, err)
 }

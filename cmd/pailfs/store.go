@@ -32,7 +32,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
 		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)

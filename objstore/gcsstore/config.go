@@ -31,6 +31,7 @@ type Config struct {
 	Anonymous       bool   // requests carry no token
 
 	ImpersonateServiceAccount string // e-mail address of the account to act as
+	Project                   string // of a bucket that is made, see Make
 	UserProject               string // billed for requests, where the requester pays
 
 	CABundle       string         // a PEM file of certificates trusted besides the system's

@@ -27,9 +27,11 @@ func explain(err error, do string) error {
 	case errors.As(err, &certificate):
 		advice = "the endpoint's certificate is not trusted: give the file of its authority as ca-file"
 	case errors.Is(err, objstore.ErrNotFound):
-		advice = "there is no such bucket: create it, or correct its name, the region or the endpoint"
+		advice = "there is no such bucket: create it (--create-bucket does), or correct its name, the region or the endpoint"
 	case errors.Is(err, objstore.ErrPermission) && do == "write to":
 		advice = "the credentials do not allow to write: use others, or mount read-only"
+	case do == "create":
+		advice = "the bucket is missing and cannot be made"
 	case errors.Is(err, objstore.ErrPermission):
 		advice = "the credentials are missing or refused: give some that may " + do + " the bucket, by environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS), profile or file"
 	case errors.Is(err, objstore.ErrThrottled):

@@ -12,7 +12,7 @@ import (
 	"github.com/pailfs/pailfs/objstore/gcsstore"
 )
 
-var gcsParams = []string{"endpoint", "credentials", "anonymous", "impersonate", "user-project", "one-stream", "ca-file"}
+var gcsParams = []string{"endpoint", "credentials", "anonymous", "impersonate", "user-project", "project", "one-stream", "ca-file"}
 
 func (src *source) parseGCS(u *url.URL) error {
 	c := &src.gcs
@@ -33,7 +33,7 @@ func (src *source) parseGCS(u *url.URL) error {
 	} else {
 		c.CredentialsFile = text
 	}
-	c.ImpersonateServiceAccount, c.UserProject = q["impersonate"], q["user-project"]
+	c.ImpersonateServiceAccount, c.UserProject, c.Project = q["impersonate"], q["user-project"], q["project"]
 	if c.Endpoint != "" {
 		if c.Endpoint, err = endpoint(c.Endpoint); err != nil {
 			return err
@@ -61,6 +61,10 @@ func openGCS(ctx context.Context, src source, opt Options) (objstore.Store, erro
 	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Log
 	s, err := gcsstore.New(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	if err := ensure(ctx, s, opt); err != nil {
+		s.Close()
 		return nil, err
 	}
 	if !opt.ReadOnly {

@@ -20,6 +20,9 @@ type Options struct {
 	// probed, which takes the right to write.
 	ReadOnly bool
 
+	// Create makes the bucket, container or directory if it is missing.
+	Create bool
+
 	ConnectTimeout time.Duration // 0 is the driver's default
 	RequestTimeout time.Duration // longest silence within one request; 0 is the driver's default
 	Retry          objstore.Retry
@@ -71,6 +74,11 @@ func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, erro
 	}
 	switch src.scheme {
 	case "file":
+		if opt.Create {
+			if err := dirstore.Make(src.dir); err != nil {
+				return nil, err
+			}
+		}
 		s, err := dirstore.Open(src.dir)
 		if err != nil {
 			return nil, err
@@ -92,6 +100,10 @@ func openS3(ctx context.Context, src source, opt Options) (objstore.Store, error
 	}
 	s, err := s3store.New(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	if err := ensure(ctx, s, opt); err != nil {
+		s.Close()
 		return nil, err
 	}
 	if !opt.ReadOnly {

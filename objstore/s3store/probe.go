@@ -133,7 +133,11 @@ func (p *probe) copiesPartBadly(ctx context.Context) bool {
 
 // clean deletes what the probe wrote, also if it was cancelled.
 func (p *probe) clean(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	limit := 30 * time.Second
+	if ctx.Err() != nil { // who mounts has waited long enough
+		limit = time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	var g errgroup.Group
 	for _, key := range []string{p.key, p.odd} {

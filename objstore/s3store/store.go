@@ -47,11 +47,15 @@ var (
 	_ objstore.PartCopier = (*upload)(nil)
 )
 
-// New returns the store of one bucket. It asks the network only for the region
-// of a bucket whose region nobody gave.
+// New returns the store of one bucket. It asks the endpoint for its region and
+// its way of addressing; that it gets no answer is an error only if ctx is over.
 func New(ctx context.Context, c Config) (objstore.Store, error) {
 	s, err := newStore(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.locate(ctx); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -120,7 +124,7 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 		ac.Credentials = source
 	}
 	if ac.Region == "" {
-		ac.Region = bucketRegion(ctx, client, c)
+		ac.Region = "us-east-1" // Amazon's knows where each bucket is, see locate
 	}
 	c.Region = ac.Region
 
@@ -181,29 +185,6 @@ func newRetryer(r objstore.Retry) aws.Retryer {
 // vanished is the answer of versitygw to a write in a directory that a delete of
 // its last object removes at that moment.
 var vanished = map[string]struct{}{"ExistingObjectIsDirectory": {}}
-
-// bucketRegion asks Amazon where a bucket lives; the answer needs no
-// credentials. Where there is no answer the SDK's first region serves: the
-// first real request then says what is wrong.
-func bucketRegion(ctx context.Context, client *http.Client, c Config) string {
-	const fallback = "us-east-1"
-	if !c.amazon() {
-		return fallback
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://s3.amazonaws.com/"+c.Bucket, nil)
-	if err != nil {
-		return fallback
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fallback
-	}
-	resp.Body.Close()
-	if region := resp.Header.Get("x-amz-bucket-region"); region != "" {
-		return region
-	}
-	return fallback
-}
 
 // Close drops the idle connections. Uploads that are still open are left to the
 // next AbortStale.
