@@ -28,7 +28,11 @@ func InstallAll() ([]string, error) {
 		}
 		paths = append(paths, file)
 	}
-	return paths, nil
+	file, err := azurite.install()
+	if err != nil {
+		return paths, err
+	}
+	return append(paths, file), nil
 }
 
 // install returns the path of p's binary, building it if it is not there yet.
@@ -40,38 +44,46 @@ func (p program) install() (string, error) {
 	}
 	name := path.Base(p.pkg)
 	file := filepath.Join(cache, "bin", name+"@"+p.version)
+	return file, once(file, func(gobin string) error {
+		cmd := exec.Command("go", "install", "-trimpath", "-ldflags=-s -w", p.pkg+"@"+p.version)
+		// A go.work or a -mod flag of the caller says nothing about this module.
+		cmd.Env = append(os.Environ(), "GOBIN="+gobin, "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go install %s@%s: %w\n%s", p.pkg, p.version, err, out)
+		}
+		return os.Rename(filepath.Join(gobin, name), file)
+	})
+}
+
+// once makes file, by build, if it is not there. Build works in a temporary
+// directory and at last renames what it made, so that what was killed half-way
+// is not taken for whole.
+func once(file string, build func(temp string) error) error {
 	if _, err := os.Stat(file); err == nil {
-		return file, nil
+		return nil
 	}
-	bin := filepath.Dir(file)
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", err
-	}
-	lock, err := lockFile(file + ".lock")
+	cache, err := cacheDir()
 	if err != nil {
-		return "", err
+		return err
+	}
+	bin := filepath.Join(cache, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return err
+	}
+	lock, err := lockFile(filepath.Join(bin, filepath.Base(file)+".lock"))
+	if err != nil {
+		return err
 	}
 	defer lock.Close()
 	if _, err := os.Stat(file); err == nil { // somebody else built it meanwhile
-		return file, nil
+		return nil
 	}
-
-	gobin, err := os.MkdirTemp(bin, "build-")
+	temp, err := os.MkdirTemp(bin, "build-")
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer os.RemoveAll(gobin)
-	cmd := exec.Command("go", "install", "-trimpath", "-ldflags=-s -w", p.pkg+"@"+p.version)
-	// A go.work or a -mod flag of the caller says nothing about this module.
-	cmd.Env = append(os.Environ(), "GOBIN="+gobin, "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go install %s@%s: %w\n%s", p.pkg, p.version, err, out)
-	}
-	// The rename makes a build that was killed half-way invisible.
-	if err := os.Rename(filepath.Join(gobin, name), file); err != nil {
-		return "", err
-	}
-	return file, nil
+	defer os.RemoveAll(temp)
+	return build(temp)
 }
 
 // cacheDir is where programs and the data of running servers are kept.

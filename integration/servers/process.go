@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -71,6 +72,23 @@ func (p *process) waitReady(ctx context.Context, url string) error {
 			return fmt.Errorf("%s ended: %v\n%s", p.cmd.Path, p.err, p.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: %w\n%s", p.cmd.Path, ctx.Err(), p.tail())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// waitOutput returns when the process has written text, or with an error when it
+// has ended or ctx is done.
+func (p *process) waitOutput(ctx context.Context, text string) error {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		if out, err := os.ReadFile(p.output); err == nil && strings.Contains(string(out), text) {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("%s ended: %v\n%s", p.cmd.Path, p.err, p.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not start: %w\n%s", p.cmd.Path, ctx.Err(), p.tail())
 		case <-time.After(pause):
 		}
 	}

@@ -98,6 +98,7 @@ func S3(t testing.TB) Endpoint {
 func Main(m *testing.M) int {
 	keep = true
 	defer stopGCS()
+	defer stopAzure()
 	defer func() {
 		shared.Lock()
 		defer shared.Unlock()
