@@ -105,6 +105,7 @@ type Caps struct {
 	MaxCopy   int64 // bytes of one Copy; larger objects are copied by parts
 
 	OrderedParts bool // parts must be sent in order, one at a time
+	OneUpload    bool // what is committed at a key ends the other uploads to it: their Commit is ErrCond
 	SortedList   bool // listings are in byte order of keys
 	ListMetadata bool // listings carry user metadata
 	CondPut      bool // Put and Commit honour PutOptions.Cond

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,9 +24,20 @@ var listTests = []test{
 // directories: "/" sorts between "." and "0".
 var traps = []string{"a!", "a-", "a-x/y", "a.", "a/a", "a/b/c", "a/b-", "a/b.", "a/b0", "a0", "b", "ä/x"}
 
-func (f *fixture) putTraps() {
+// putTraps puts them, and returns a filter of lists: not every store can hold a
+// name that ends in a dot.
+func (f *fixture) putTraps() (held func(names ...string) []string) {
+	refused := map[string]bool{}
 	for _, name := range traps {
-		f.put(name, []byte(name), objstore.PutOptions{})
+		_, err := f.s.Put(f.ctx, f.dir+name, section([]byte(name)), objstore.PutOptions{})
+		if strings.HasSuffix(name, ".") && errors.Is(err, objstore.ErrUnsupported) {
+			refused[name] = true
+			continue
+		}
+		f.must("put "+name, err)
+	}
+	return func(names ...string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return refused[name] })
 	}
 }
 
@@ -76,10 +88,10 @@ func sorted(names []string) []string {
 }
 
 func testListOrder(f *fixture) {
-	f.putTraps()
+	held := f.putTraps()
 	for _, most := range []int{0, 1, 2, 3, 100} {
 		objects, prefixes, _ := f.pages("", "", most)
-		f.wantList(fmt.Sprintf("objects by %d", most), objects, sorted(traps)...)
+		f.wantList(fmt.Sprintf("objects by %d", most), objects, held(sorted(traps)...)...)
 		f.wantList("prefixes", prefixes)
 	}
 	for prefix, want := range map[string][]string{
@@ -91,28 +103,28 @@ func testListOrder(f *fixture) {
 		"b/":   nil,
 	} {
 		objects, _, _ := f.pages(prefix, "", 2)
-		f.wantList("prefix "+prefix, objects, want...)
+		f.wantList("prefix "+prefix, objects, held(want...)...)
 	}
 }
 
 func testListDelim(f *fixture) {
-	f.putTraps()
+	held := f.putTraps()
 	for _, most := range []int{0, 1, 2, 3} {
 		objects, prefixes, merged := f.pages("", "/", most)
-		f.wantList("objects", objects, "a!", "a-", "a.", "a0", "b")
+		f.wantList("objects", objects, held("a!", "a-", "a.", "a0", "b")...)
 		f.wantList("prefixes", prefixes, "a-x/", "a/", "ä/")
-		f.wantList(fmt.Sprintf("merged by %d", most), merged, "a!", "a-", "a-x/", "a.", "a/", "a0", "b", "ä/")
+		f.wantList(fmt.Sprintf("merged by %d", most), merged, held("a!", "a-", "a-x/", "a.", "a/", "a0", "b", "ä/")...)
 
 		objects, prefixes, _ = f.pages("a/", "/", most)
-		f.wantList("objects of a/", objects, "a/a", "a/b-", "a/b.", "a/b0")
+		f.wantList("objects of a/", objects, held("a/a", "a/b-", "a/b.", "a/b0")...)
 		f.wantList("prefixes of a/", prefixes, "a/b/")
 
 		// A prefix need not end at a delimiter.
 		objects, prefixes, _ = f.pages("a", "/", most)
-		f.wantList("objects of a", objects, "a!", "a-", "a.", "a0")
+		f.wantList("objects of a", objects, held("a!", "a-", "a.", "a0")...)
 		f.wantList("prefixes of a", prefixes, "a-x/", "a/")
 		objects, prefixes, _ = f.pages("a/b", "/", most)
-		f.wantList("objects of a/b", objects, "a/b-", "a/b.", "a/b0")
+		f.wantList("objects of a/b", objects, held("a/b-", "a/b.", "a/b0")...)
 		f.wantList("prefixes of a/b", prefixes, "a/b/")
 	}
 }
