@@ -105,11 +105,13 @@ type Unsaved struct {
 	Size int64
 	Err  error
 	Kept string // key under which the bytes are kept; "" if they are not
+	At   time.Time
 }
 
 func (m *mount) report(u Unsaved) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	u.At = time.Now()
 	m.failed = append(m.failed, u)
 }
 

@@ -88,14 +88,15 @@ func (l *life) answerWait(ctx context.Context, key string) control.Answer {
 			return control.Answer{Err: "unmounted before it was committed"}
 		}
 	}
-	for _, u := range l.srv.Unsaved() {
-		if u.Key == key {
-			return control.Answer{Err: u.String()}
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, l.opts.Timeout)
 	defer cancel()
 	o, err := l.store.Stat(ctx, key)
+	for _, u := range l.srv.Unsaved() {
+		// What was written since has taken its place.
+		if u.Key == key && (err != nil || !o.ModTime.After(u.At)) {
+			return control.Answer{Err: u.String()}
+		}
+	}
 	if err != nil {
 		return control.Answer{Err: l.opts.Scrub(oneLine(err.Error()))}
 	}

@@ -46,11 +46,12 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 }
 
 func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
+	blocks := openCache(o, log)
 	opt := fs.Options{
 		Store: store, FsName: o.FsName(), MountOptions: o.KernelOptions,
 		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
-		Memory: o.Memory, MaxWindow: o.MaxWindow, Parallel: o.Parallel,
+		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Parallel: o.Parallel,
 		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
 		Size: o.Size, StorageClass: o.StorageClass, Timeout: o.Timeout, StateDir: o.StateDir,
 		Log: log, Debug: o.Debug,
@@ -60,6 +61,9 @@ func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (s
 		srv, err = fs.Mount(o.Mountpoint, opt)
 		return err
 	})
+	if err != nil {
+		blocks.Close()
+	}
 	if err != nil && said != "" {
 		return nil, fmt.Errorf("%w: %s", err, said)
 	}
@@ -90,17 +94,16 @@ func (m *mounted) Unmount() error {
 }
 
 func (m *mounted) Drain(ctx context.Context) []control.Unsaved {
-	var out []control.Unsaved
-	for _, u := range m.Server.Drain(ctx) {
-		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: m.opts.Scrub(fmt.Sprint(u.Err)), Kept: u.Kept})
-	}
-	return out
+	return m.tell(m.Server.Drain(ctx))
 }
 
-func (m *mounted) Unsaved() []control.Unsaved {
+func (m *mounted) Unsaved() []control.Unsaved { return m.tell(m.Server.Unsaved()) }
+
+func (m *mounted) tell(unsaved []fs.Unsaved) []control.Unsaved {
 	out := []control.Unsaved{}
-	for _, u := range m.Server.Unsaved() {
-		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: m.opts.Scrub(fmt.Sprint(u.Err)), Kept: u.Kept})
+	for _, u := range unsaved {
+		err := m.opts.Scrub(oneLine(fmt.Sprint(u.Err)))
+		out = append(out, control.Unsaved{Key: u.Key, Size: u.Size, Err: err, Kept: u.Kept, At: u.At.UTC()})
 	}
 	return out
 }

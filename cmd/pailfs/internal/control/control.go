@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,6 +52,8 @@ type Unsaved struct {
 	Size int64  `json:"size"`
 	Err  string `json:"err"`
 	Kept string `json:"kept,omitempty"` // where its bytes are, if anywhere
+
+	At time.Time `json:"at"` // when that was known
 }
 
 func (u Unsaved) String() string {

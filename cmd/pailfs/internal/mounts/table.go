@@ -30,12 +30,7 @@ type Mount struct {
 // At returns the topmost mount at a path, without touching the file system
 // that is mounted there.
 func At(path string) (Mount, bool, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return Mount{}, false, err
-	}
-	defer f.Close()
-	all, err := parse(f)
+	all, err := table()
 	if err != nil {
 		return Mount{}, false, err
 	}
@@ -45,6 +40,34 @@ func At(path string) (Mount, bool, error) {
 		}
 	}
 	return Mount{}, false, nil
+}
+
+// Ours returns the mounts of pailfs, each that can be seen at its path.
+func Ours() ([]Mount, error) {
+	all, err := table()
+	if err != nil {
+		return nil, err
+	}
+	top := map[string]int{}
+	for i, m := range all {
+		top[m.Point] = i
+	}
+	var ours []Mount
+	for i, m := range all {
+		if m.Type == Type && top[m.Point] == i {
+			ours = append(ours, m)
+		}
+	}
+	return ours, nil
+}
+
+func table() ([]Mount, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parse(f)
 }
 
 // parse reads mountinfo as proc(5) describes it: ID, parent, device, root,
