@@ -32,7 +32,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
 		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)
@@ -46,12 +46,11 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 }
 
 func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
-	blocks := openCache(o, log)
 	opt := fs.Options{
 		Store: store, FsName: o.FsName(), MountOptions: o.KernelOptions,
 		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
-		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Parallel: o.Parallel,
+		Memory: o.Memory, MaxWindow: o.MaxWindow, Parallel: o.Parallel,
 		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
 		Size: o.Size, StorageClass: o.StorageClass, Timeout: o.Timeout, StateDir: o.StateDir,
 		Log: log, Debug: o.Debug,
@@ -61,9 +60,6 @@ func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (s
 		srv, err = fs.Mount(o.Mountpoint, opt)
 		return err
 	})
-	if err != nil {
-		blocks.Close()
-	}
 	if err != nil && said != "" {
 		return nil, fmt.Errorf("%w: %s", err, said)
 	}
