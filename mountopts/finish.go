@@ -34,7 +34,7 @@ func (o *Options) Finish() error {
 		}
 	}
 	o.KernelOptions = o.kernelOptions()
-	for _, path := range []*string{&o.Mountpoint, &o.StateDir, &o.RunDir, &o.LogFile, &o.CAFile} {
+	for _, path := range []*string{&o.Mountpoint, &o.StateDir, &o.RunDir, &o.LogFile, &o.CAFile, &o.CacheDir} {
 		if *path == "" {
 			continue
 		}
@@ -45,6 +45,9 @@ func (o *Options) Finish() error {
 		*path = abs
 	}
 	if err := o.checkSource(); err != nil {
+		return err
+	}
+	if err := o.finishCache(); err != nil {
 		return err
 	}
 	return o.check()
@@ -63,8 +66,10 @@ func (o *Options) check() error {
 		return fail("memory", FormatSize(o.Memory), "must be at least %s", FormatSize(MinMemory))
 	case o.Parallel < 1 || o.Parallel > 1024:
 		return fail("parallel", fmt.Sprint(o.Parallel), "must be from 1 to 1024")
-	case o.MaxWindow < 1<<20:
-		return fail("max-window", FormatSize(o.MaxWindow), "must be at least 1MiB")
+	case o.ReadAhead < 1<<20:
+		return fail("read-ahead", FormatSize(o.ReadAhead), "must be at least 1MiB")
+	case o.CacheMemory > o.Memory/4:
+		return fail("cache-memory", FormatSize(o.CacheMemory), "must be at most a quarter of memory=%s", FormatSize(o.Memory))
 	case o.Size < 1<<20:
 		return fail("size", FormatSize(o.Size), "must be at least 1MiB")
 	case o.Umask > 0o777:

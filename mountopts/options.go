@@ -55,8 +55,13 @@ type Options struct {
 
 	// Bounds.
 	Memory    int64
-	MaxWindow int64
+	ReadAhead int64
 	Parallel  int
+
+	// What was read. Finish fills in sizes that were not given.
+	CacheMemory          int64  // of Memory
+	CacheDir             string // "" keeps nothing on the disk
+	CacheSize, CacheFree int64
 
 	// What a file is worth.
 	FailedWriter string
@@ -97,8 +102,11 @@ func New() *Options {
 		Umask:              0o022,
 		FileMode:           unset,
 		DirMode:            unset,
-		Memory:             256 << 20,
-		MaxWindow:          64 << 20,
+		Memory:             defaultMemory(memoryLimit("/")),
+		CacheMemory:        unsetSize,
+		CacheSize:          unsetSize,
+		CacheFree:          unsetSize,
+		ReadAhead:          64 << 20,
 		Parallel:           16,
 		FailedWriter:       "keep-old",
 		AttrTTL:            time.Second,

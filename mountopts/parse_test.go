@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		{"no-writeback,writeback", func(o *Options) bool { return o.Writeback }},
 		{"nonempty", func(o *Options) bool { return o.Nonempty }},
 		{"nononempty", func(o *Options) bool { return !o.Nonempty }},
-		{"memory=1GiB,max_window=8M", func(o *Options) bool { return o.Memory == 1<<30 && o.MaxWindow == 8<<20 }},
+		{"memory=1GiB,read_ahead=8M", func(o *Options) bool { return o.Memory == 1<<30 && o.ReadAhead == 8<<20 }},
 		{"timeout=90,attr-ttl=1m30s", func(o *Options) bool { return o.Timeout == 90*time.Second && o.AttrTTL == 90*time.Second }},
 		{"uid=0,gid=7", func(o *Options) bool { return o.UID == 0 && o.GID == 7 }},
 		{"uid=root", func(o *Options) bool { return o.UID == 0 }},

@@ -48,7 +48,11 @@ func (o *Options) table() []row {
 		{"dir-mode", "", (*octalValue)(&o.DirMode), "mode of directories that carry none, octal"},
 
 		{"memory", "", (*sizeValue)(&o.Memory), "memory for data on its way; who needs more waits"},
-		{"max-window", "", (*sizeValue)(&o.MaxWindow), "largest read-ahead of one file"},
+		{"read-ahead", "", (*sizeValue)(&o.ReadAhead), "largest read-ahead of one file"},
+		{"cache-memory", "", (*sizeValue)(&o.CacheMemory), "part of --memory for what was read (default a sixteenth)"},
+		{"cache-dir", "", (*stringValue)(&o.CacheDir), "`DIRECTORY` for what was read; may be removed at any time"},
+		{"cache-size", "", (*sizeValue)(&o.CacheSize), "what the cache directory may take (default a tenth of its disk)"},
+		{"cache-free", "", (*sizeValue)(&o.CacheFree), "what the cache directory leaves free on its disk (default a twentieth of it)"},
 		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one transfer"},
 
 		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},

@@ -71,8 +71,13 @@ func (v *intValue) Set(s string) error {
 
 type sizeValue int64
 
-func (v *sizeValue) String() string { return FormatSize(int64(*v)) }
-func (v *sizeValue) Type() string   { return "size" }
+func (v *sizeValue) String() string {
+	if *v == unsetSize {
+		return ""
+	}
+	return FormatSize(int64(*v))
+}
+func (v *sizeValue) Type() string { return "size" }
 func (v *sizeValue) Set(s string) error {
 	n, err := ParseSize(s)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/fs"
 	"github.com/pailfs/pailfs/mountopts"
@@ -32,7 +33,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
 		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)
@@ -46,11 +47,12 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 }
 
 func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
+	blocks := openCache(o, log)
 	opt := fs.Options{
 		Store: store, FsName: o.FsName(), MountOptions: o.KernelOptions,
 		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
-		Memory: o.Memory, MaxWindow: o.MaxWindow, Parallel: o.Parallel,
+		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Parallel: o.Parallel,
 		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
 		Size: o.Size, StorageClass: o.StorageClass, Timeout: o.Timeout, StateDir: o.StateDir,
 		Log: log, Debug: o.Debug,
@@ -60,13 +62,16 @@ func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (s
 		srv, err = fs.Mount(o.Mountpoint, opt)
 		return err
 	})
+	if err != nil {
+		blocks.Close()
+	}
 	if err != nil && said != "" {
 		return nil, fmt.Errorf("%w: %s", err, said)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &mounted{Server: srv, opts: o}, nil
+	return &mounted{Server: srv, opts: o, blocks: blocks}, nil
 }
 
 // mounted is a *fs.Server whose unsaved files can be sent over the control
@@ -74,6 +79,7 @@ func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (s
 type mounted struct {
 	*fs.Server
 	opts       *mountopts.Options
+	blocks     *cache.Cache
 	unmounting sync.Mutex
 }
 
@@ -90,6 +96,7 @@ func (m *mounted) Unmount() error {
 }
 
 func (m *mounted) Drain(ctx context.Context) []control.Unsaved {
+	defer m.blocks.Close()
 	return m.tell(m.Server.Drain(ctx))
 }
 

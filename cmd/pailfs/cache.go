@@ -1,0 +1,26 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/pailfs/pailfs/cache"
+	"github.com/pailfs/pailfs/mountopts"
+)
+
+// openCache opens the cache that the options ask for, and says what bounds were
+// chosen.
+func openCache(o *mountopts.Options, log *slog.Logger) *cache.Cache {
+	chosen := []any{
+		"memory", mountopts.FormatSize(o.Memory), "cache-memory", mountopts.FormatSize(o.CacheMemory),
+		"read-ahead", mountopts.FormatSize(o.ReadAhead), "parallel", o.Parallel,
+	}
+	if o.CacheDir != "" {
+		chosen = append(chosen, "cache-dir", o.CacheDir,
+			"cache-size", mountopts.FormatSize(o.CacheSize), "cache-free", mountopts.FormatSize(o.CacheFree))
+	}
+	log.Info("bounds", chosen...)
+	return cache.Open(cache.Options{
+		Store: o.StoreName(), Memory: o.CacheMemory,
+		Dir: o.CacheDir, Size: o.CacheSize, Free: o.CacheFree, Log: log,
+	})
+}
