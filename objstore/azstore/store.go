@@ -86,6 +86,12 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Make makes the container.
+func (s *Store) Make(ctx context.Context) error {
+	_, err := s.client.Create(ctx, nil)
+	return s.classify("make", "", err)
+}
+
 // checkFlat refuses an account with a hierarchical namespace: its directories
 // are blobs of their own, without the slash at the end of our markers, and its
 // blobs cannot be told from them by name.

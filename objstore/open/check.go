@@ -33,7 +33,7 @@ func explain(err error, do string) error {
 	case do == "create":
 		advice = "the bucket is missing and cannot be made"
 	case errors.Is(err, objstore.ErrPermission):
-		advice = "the credentials are missing or refused: give some that may " + do + " the bucket, by environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS), profile or file"
+		advice = "the credentials are missing or refused: give some that may " + do + " the bucket, by environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY), profile or file"
 	case errors.Is(err, objstore.ErrThrottled):
 		advice = "the store asks to slow down: try again later"
 	case errors.Is(err, objstore.ErrTransient):

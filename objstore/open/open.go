@@ -60,13 +60,16 @@ func (opt Options) offer(s objstore.Store) {
 //	wasabi://bucket[/prefix]   Wasabi, of ?region=
 //	spaces://bucket[/prefix]   DigitalOcean Spaces, of ?region=
 //	gs://bucket[/prefix]       Google Cloud Storage; also gcs://
+//	azure://container[/prefix] Azure Blob Storage; also azblob:// and az://
 //
 // S3 and its like take ?endpoint=, region=, profile=, path-style=true|false,
 // ca-file=, access-key-id=, secret-access-key=, session-token= and
 // anonymous=true; Cloud Storage takes ?endpoint=, credentials= (a file),
 // anonymous=true, impersonate= (a service account), user-project=,
-// one-stream=true and ca-file=. Keys of the store are relative to the prefix. No
-// error of Open holds a secret that the URL may contain.
+// one-stream=true and ca-file=; Azure takes ?account=, endpoint=, account-key= (or
+// key=), sas=, connection-string=, anonymous=true and ca-file=. Keys of the store
+// are relative to the prefix. No error of Open holds a secret that the URL may
+// contain.
 func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, error) {
 	src, err := parse(rawURL)
 	if err != nil {
@@ -88,6 +91,8 @@ func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, erro
 		return openS3(ctx, src, opt)
 	case "gs", "gcs":
 		return openGCS(ctx, src, opt)
+	case "azure", "azblob", "az":
+		return openAzure(ctx, src, opt)
 	}
 	return nil, fmt.Errorf("%s:// is not supported: use %s", src.scheme, schemes)
 }

@@ -8,12 +8,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pailfs/pailfs/objstore/azstore"
 	"github.com/pailfs/pailfs/objstore/gcsstore"
 	"github.com/pailfs/pailfs/objstore/s3store"
 )
 
 const (
-	schemes = "file:///dir, s3://bucket, gs://bucket, minio://bucket, or r2, b2, wasabi or spaces"
+	schemes = "file:///dir, s3://bucket, gs://bucket, azure://container, minio://bucket, or r2, b2, wasabi or spaces"
 
 	minioEndpoint = "http://127.0.0.1:9000" // where `minio server` listens unless told otherwise
 )
@@ -24,6 +25,7 @@ type source struct {
 	dir    string          // file
 	s3     s3store.Config  // s3, minio, r2, b2, wasabi, spaces
 	gcs    gcsstore.Config // gs, gcs
+	azure  azstore.Config  // azure, azblob, az
 	prefix string          // of keys; empty, or it ends in "/"
 }
 
@@ -48,6 +50,8 @@ func parse(raw string) (source, error) {
 		return src, src.parseFile(u)
 	case "gs", "gcs":
 		return src, src.parseGCS(u)
+	case "azure", "azblob", "az":
+		return src, src.parseAzure(u)
 	case "s3", "minio", "r2", "b2", "wasabi", "spaces":
 		return src, src.parseS3(u)
 	}
