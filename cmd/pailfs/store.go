@@ -46,10 +46,11 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	return &s, nil
 }
 
-func mountStore(o *mountopts.Options, store objstore.Store, log *slog.Logger) (server, error) {
+func mountStore(o *mountopts.Options, store *opened, log *slog.Logger) (server, error) {
 	blocks := openCache(o, log)
 	opt := fs.Options{
-		Store: store, FsName: o.FsName(), MountOptions: o.KernelOptions,
+		// Not store itself: it would hide the optional interfaces of the store.
+		Store: store.Store, FsName: o.FsName(), MountOptions: o.KernelOptions,
 		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
 		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Parallel: o.Parallel,
