@@ -85,6 +85,8 @@ type Options struct {
 	LogFile    string
 	LogLevel   string // debug, info, warn, error
 	LogFormat  string // auto, text, json
+	Listen     string // host:port for metrics; "" serves none
+	Pprof      bool
 	Debug      bool
 
 	rows    []row

@@ -73,6 +73,8 @@ func (o *Options) table() []row {
 		{"run-dir", "", (*stringValue)(&o.RunDir), "directory for control sockets"},
 		{"log-file", "", (*stringValue)(&o.LogFile), "`FILE` to log to instead of syslog"},
 		{"log-level", "", &choiceValue{&o.LogLevel, []string{"debug", "info", "warn", "error"}}, "what to log: `debug, info, warn or error` and what is worse"},
+		{"listen", "", (*stringValue)(&o.Listen), "`HOST:PORT` to serve metrics, health and a status page on; who can reach it sees names of files"},
+		{"pprof", "", (*boolValue)(&o.Pprof), "serve profiles of the process at --listen too"},
 		{"log-format", "", &choiceValue{&o.LogFormat, []string{"auto", "text", "json"}}, "how to log: `auto, text or json`; auto is text on a terminal and to syslog, else JSON"},
 		{"debug", "d", (*boolValue)(&o.Debug), "log every request"},
 	}

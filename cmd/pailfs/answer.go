@@ -19,7 +19,7 @@ func (l *life) answer(ctx context.Context, req control.Request, tell func(contro
 	case req.Unmount:
 		return l.answerUnmount(req, tell)
 	case req.Status:
-		return control.Answer{Status: l.status()}
+		return control.Answer{Status: l.Status()}
 	case req.Wait != "":
 		return l.answerWait(ctx, req.Wait)
 	case req.LogLevel != "":

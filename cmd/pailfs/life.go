@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
+	"github.com/pailfs/pailfs/cmd/pailfs/internal/listen"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/mounts"
 	"github.com/pailfs/pailfs/mountopts"
 	"github.com/pailfs/pailfs/objstore/countstore"
@@ -32,6 +33,7 @@ type life struct {
 	opts    *mountopts.Options
 	log     *slog.Logger
 	level   *slog.LevelVar
+	http    *listen.Server // nil without --listen
 	started time.Time
 	pid     int
 	lock    *control.Lock
@@ -153,5 +155,6 @@ func (l *life) abandon(ctx context.Context) {
 	if l.control != nil {
 		l.control.Close()
 	}
+	closeListener(l.http)
 	l.store.Close()
 }

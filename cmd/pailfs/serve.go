@@ -44,12 +44,14 @@ func serve(ctx context.Context, o *mountopts.Options, ready *readyPipe) error {
 		l.interrupt()
 	}
 	out.log.Info("mounted", "source", o.FsName(), "at", o.Mountpoint, "version", versionText())
+	l.serveHTTP()
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	go reload(serving, hup, out, l.store.reread)
 	go keepWatchdog(serving, out.log, func() { l.status() })
 	unsaved := l.run(ctx, signals, savingBar(os.Stderr))
 	l.control.Close()
+	closeListener(l.http)
 	for _, u := range unsaved {
 		out.log.Error("not saved", "key", u.Key, "size", u.Size, "err", u.Err, "kept", u.Kept)
 	}
@@ -94,12 +96,19 @@ func mountLocked(ctx context.Context, o *mountopts.Options, out *logOutput, lock
 	if err != nil {
 		return nil, err
 	}
+	web, err := listenOn(o, out.log)
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
 	srv, err := mountStore(o, store, out.log)
 	if err != nil {
 		store.Close()
+		closeListener(web)
 		return nil, explainMount(o, err)
 	}
 	l := newLife(srv, store, o, out, lock)
+	l.http = web
 	if err := l.listen(ctx); err != nil {
 		l.abandon(ctx)
 		return nil, err

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -159,4 +162,45 @@ func TestSystemdIsTold(t *testing.T) {
 		t.Error(err)
 	}
 	s.clean()
+}
+
+// --listen serves metrics and health while the mount lives; an address that is
+// taken fails the mount in one line.
+func TestListen(t *testing.T) {
+	s := newSite(t)
+	log := filepath.Join(filepath.Dir(s.run), "log")
+	s.mount("--listen=127.0.0.1:0", "--log-file", log)
+	s.write("f", "text")
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"url":"(http://([^"]*)/)"`).FindStringSubmatch(string(text))
+	if found == nil {
+		t.Fatalf("the log has no address:\n%s", text)
+	}
+	for path, want := range map[string]string{"readyz": "ok", "metrics": "\npailfs_commits_total 1\n", "": "page.js", "status.json": s.point} {
+		resp, err := http.Get(found[1] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("/%s: %d, %v: %s", path, resp.StatusCode, err, body)
+		}
+	}
+	other := newSite(t)
+	out, code := other.pailfs("mount", "--listen="+found[2], "file://"+other.bucket, other.point)
+	checkLine(t, "an address that is taken", out, "choose another address with --listen")
+	if code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	other.clean()
+	if out, code := s.pailfs("umount", s.point); code != 0 {
+		t.Errorf("umount: exit code %d, printed %q", code, out)
+	}
+	if _, err := http.Get(found[1]); err == nil {
+		t.Error("still served after umount")
+	}
 }

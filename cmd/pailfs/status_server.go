@@ -13,8 +13,8 @@ import (
 // the mount counts as failing.
 const failingAfter = 3
 
-// status describes the mount at this moment. It asks the store nothing.
-func (l *life) status() *control.Status {
+// Status describes the mount at this moment. It asks the store nothing.
+func (l *life) Status() *control.Status {
 	count := l.counter.Snapshot()
 	s := &control.Status{
 		Version: versionText(), Source: l.opts.FsName(), Mountpoint: l.opts.Mountpoint, PID: l.pid,
@@ -36,6 +36,9 @@ func (l *life) status() *control.Status {
 	s.Health, s.Reason = l.health(count, len(s.Failed))
 	return s
 }
+
+// Count is what passed through the store so far.
+func (l *life) Count() countstore.Snapshot { return l.counter.Snapshot() }
 
 func (l *life) health(count countstore.Snapshot, failed int) (health, reason string) {
 	select {

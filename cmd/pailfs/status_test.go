@@ -92,15 +92,15 @@ func TestStatusOfALife(t *testing.T) {
 	for range failingAfter {
 		store.Stat(t.Context(), "k")
 	}
-	if s = l.status(); s.Health != control.Failing || s.Calls["stat"].Errors["transient"] != failingAfter {
+	if s = l.Status(); s.Health != control.Failing || s.Calls["stat"].Errors["transient"] != failingAfter {
 		t.Errorf("without an answer: %+v", s)
 	}
 	remove()
 	store.Stat(t.Context(), "k")
-	if s = l.status(); s.Health != control.OK {
+	if s = l.Status(); s.Health != control.OK {
 		t.Errorf("with an answer: %+v", s)
 	}
-	if a := ask(l, control.Request{LogLevel: "warn"}); a.Err != "" || l.status().LogLevel != "warn" {
+	if a := ask(l, control.Request{LogLevel: "warn"}); a.Err != "" || l.Status().LogLevel != "warn" {
 		t.Errorf("log level: %+v", a)
 	}
 	if a := ask(l, control.Request{LogLevel: "loud"}); !strings.Contains(a.Err, "loud") {
