@@ -48,7 +48,7 @@ func serve(ctx context.Context, o *mountopts.Options, ready *readyPipe) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	go reload(serving, hup, out, l.store.reread)
-	go keepWatchdog(serving, out.log, func() { l.status() })
+	go keepWatchdog(serving, out.log, func() { l.Status() })
 	unsaved := l.run(ctx, signals, savingBar(os.Stderr))
 	l.control.Close()
 	closeListener(l.http)
