@@ -18,7 +18,7 @@ export AWS_EC2_METADATA_DISABLED := true
 export GCE_METADATA_HOST := 127.0.0.1:1
 export PAILFS_BINARY := $(CURDIR)/$(BINARY)
 
-.PHONY: build install demo test check setup race lint integration bench deps clean
+.PHONY: build install demo test check setup race lint uncached integration bench deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/pailfs
@@ -39,6 +39,7 @@ check:
 	@$(SECTION) lint $(MAKE) --no-print-directory lint
 	@$(SECTION) build $(MAKE) --no-print-directory build
 	@$(SECTION) "unit tests, with the race detector" $(MAKE) --no-print-directory race
+	@$(SECTION) "tests with hardly a cache" $(MAKE) --no-print-directory uncached
 	@$(SECTION) "integration tests" $(MAKE) --no-print-directory integration
 
 setup:
@@ -46,6 +47,12 @@ setup:
 
 race:
 	$(GO) test $(TAGS) -race -p $(PROCS) -timeout 15m $$($(GO) list $(TAGS) ./... | grep -v /integration)
+
+# The file system with a cache that keeps nothing, and with one of one block.
+uncached: build
+	for cache in none one; do \
+		PAILFS_TEST_CACHE=$$cache $(GO) test $(TAGS) -count=1 ./fs && \
+		PAILFS_TEST_CACHE=$$cache $(GO) test $(TAGS) -count=1 -run 'TestP2Readers|TestP2Open|TestReadCache' ./integration || exit 1; done
 
 integration: build
 	$(GO) test $(TAGS) -p $(PROCS) -timeout 30m ./integration/...

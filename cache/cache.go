@@ -128,7 +128,7 @@ type id struct{ key, version string }
 // keep copies a block to where it is wanted.
 func (c *Cache) keep(id id, size, block int64, b []byte, inMemory, wait bool) {
 	j := job{key: id.key, version: id.version, size: size, block: block}
-	onDisk := c.disk.takes(block) && (wait || !c.disk.busy())
+	onDisk := c.disk.takes(block) && c.disk.admit(wait)
 	switch {
 	case inMemory && c.memory != nil:
 		j.b = append([]byte(nil), b...) // for both: blocks do not change
@@ -139,6 +139,6 @@ func (c *Cache) keep(id id, size, block int64, b []byte, inMemory, wait bool) {
 		j.done = func() { c.spare.Put(spare) }
 	}
 	if onDisk {
-		c.disk.put(j, wait)
+		c.disk.put(j)
 	}
 }

@@ -34,7 +34,10 @@ type disk struct {
 	log        *slog.Logger
 	stats      *counters
 
-	off    atomic.Bool // the directory failed: nothing more is asked of it
+	off      atomic.Bool   // the directory failed: nothing more is asked of it
+	slots    chan struct{} // of blocks that wait or are being written
+	patience patience
+
 	queue  chan job
 	done   chan struct{}
 	mu     sync.RWMutex // held to send, so that close can close the queue
@@ -67,7 +70,7 @@ func (j job) finish() {
 func openDisk(opt Options, stats *counters) (*disk, error) {
 	d := &disk{
 		dir: opt.Dir, store: opt.Store, size: opt.Size, free: opt.Free, log: opt.Log, stats: stats,
-		queue: make(chan job, queueLen), done: make(chan struct{}),
+		slots: make(chan struct{}, queueLen), queue: make(chan job, queueLen), done: make(chan struct{}),
 	}
 	for _, dir := range []string{d.dir, filepath.Join(d.dir, blocksDir), filepath.Join(d.dir, attrsDir)} {
 		if err := os.MkdirAll(dir, 0700); err != nil {
@@ -119,34 +122,74 @@ func (d *disk) takes(block int64) bool {
 	return d.usable() && (block+1)*BlockSize <= max(d.size/2, min(d.size, BlockSize))
 }
 
-// busy reports that the writer has as much to do as it may have.
-func (d *disk) busy() bool {
-	if len(d.queue) < cap(d.queue) {
-		return false
-	}
-	d.stats.skipped.Add(1)
-	return true
-}
-
-// put hands a block to the writer. Unless it may wait, the block is dropped when
-// the writer has too many already.
-func (d *disk) put(j job, wait bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	switch {
-	case d.closed || d.off.Load():
-	case wait:
-		d.queue <- j
-		return
+// admit reports whether the writer takes one more block; put must follow. While
+// the writer has too many, a caller that may wait does, and others wait as long
+// as their patience allows.
+func (d *disk) admit(wait bool) bool {
+	select {
+	case d.slots <- struct{}{}:
+		return true
 	default:
+	}
+	if wait {
+		d.slots <- struct{}{}
+		return true
+	}
+	if limit := d.patience.left(time.Now()); limit > 0 {
+		begun := time.Now()
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
 		select {
-		case d.queue <- j:
-			return
-		default:
-			d.stats.skipped.Add(1)
+		case d.slots <- struct{}{}:
+			d.patience.spend(time.Since(begun))
+			return true
+		case <-timer.C:
+			d.patience.spend(limit)
 		}
 	}
-	j.finish()
+	d.stats.skipped.Add(1)
+	return false
+}
+
+// put hands a block that was admitted to the writer.
+func (d *disk) put(j job) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		j.finish()
+		<-d.slots
+		return
+	}
+	d.queue <- j
+}
+
+// patience is how long readers may wait for the disk: a sixteenth of the time
+// that passes, saved up to maxPatience, so that a disk that is slower than the
+// network does not make its pace theirs.
+type patience struct {
+	mu    sync.Mutex
+	saved time.Duration
+	at    time.Time
+}
+
+const maxPatience = 250 * time.Millisecond
+
+func (p *patience) left(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at.IsZero() {
+		p.saved = maxPatience
+	} else {
+		p.saved = min(maxPatience, p.saved+now.Sub(p.at)/16)
+	}
+	p.at = now
+	return p.saved
+}
+
+func (p *patience) spend(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.saved -= d
 }
 
 // flush waits until all that was put is written.
@@ -200,6 +243,7 @@ func (d *disk) run() {
 			d.fail(fmt.Errorf("write: %w", err))
 		}
 		j.finish()
+		<-d.slots
 		if len(d.queue) == 0 { // nothing keeps files open that may be evicted
 			last.close()
 			last = nil

@@ -113,6 +113,41 @@ func TestLargeObject(t *testing.T) {
 	w.expect(1, func() { w.check(large, bytes, 8<<20, 4<<20) })
 }
 
+// A disk that hangs holds readers up for a moment, then they go on without it.
+func TestDiskThatHangs(t *testing.T) {
+	w := newWorld(t, Options{Dir: t.TempDir(), Size: 64 << 20})
+	for range queueLen {
+		w.c.disk.slots <- struct{}{} // as blocks that are being written for ever
+	}
+	obj, want := w.put("a", 64*BlockSize)
+	begun := time.Now()
+	for range 5 {
+		w.check(obj, want, 0, obj.Size)
+	}
+	if s := w.c.Stats(); s.Skipped != 5*64 || s.Stored != 0 {
+		t.Errorf("after %v: %+v", time.Since(begun), s)
+	}
+	for range queueLen {
+		<-w.c.disk.slots
+	}
+	w.check(obj, want, 0, obj.Size)
+	w.c.Flush()
+	w.expect(0, func() { w.check(obj, want, 0, obj.Size) })
+}
+
+func TestPatience(t *testing.T) {
+	var p patience
+	now := time.Now()
+	p.left(now)
+	p.spend(maxPatience)
+	if left := p.left(now.Add(800 * time.Millisecond)); left != 50*time.Millisecond {
+		t.Errorf("%v of 800 ms", left)
+	}
+	if left := p.left(now.Add(time.Hour)); left != maxPatience {
+		t.Errorf("%v after an hour", left)
+	}
+}
+
 // tmpfs is a small file system of its own.
 func tmpfs(t *testing.T, size string) string {
 	t.Helper()

@@ -70,7 +70,8 @@ func (p *place) prepare(t testing.TB) *mounted {
 
 // start runs pailfs mount and finds the daemon it leaves.
 func (m *mounted) start(flags ...string) (string, error) {
-	args := append([]string{"mount", "--log-file", m.log}, flags...)
+	args := append([]string{"mount", "--log-file", m.log}, cacheFlags()...)
+	args = append(args, flags...)
 	out, err := m.place.pailfs(append(args, m.place.source, m.dir)...)
 	pids := processesNaming(m.dir)
 	if err != nil {
