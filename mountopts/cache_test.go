@@ -99,7 +99,7 @@ func TestMemoryLimit(t *testing.T) {
 			t.Errorf("cgroup %q, %v: %d, want %d", tt.cgroup, tt.files, got, tt.want)
 		}
 	}
-	for limit, want := range map[int64]int64{1 << 30: 128 << 20, 100 << 20: MinMemory, 64 << 30: 256 << 20} {
+	for limit, want := range map[int64]int64{1 << 30: 128 << 20, 100 << 20: MinMemory, 4 << 30: 512 << 20, 64 << 30: 512 << 20} {
 		if got := defaultMemory(limit); got != want {
 			t.Errorf("budget of %d: %d, want %d", limit, got, want)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // MaxDefaultMemory is the largest memory budget that is chosen unasked.
-const MaxDefaultMemory = 256 << 20
+const MaxDefaultMemory = 512 << 20
 
 // defaultMemory is an eighth of what the process may have, from MinMemory to
 // MaxDefaultMemory.
