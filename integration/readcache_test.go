@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,7 +32,7 @@ func (p *place) fill(t testing.TB, key string, size int) []byte {
 	b := noise(uint64(size), size)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := p.store(t).Put(ctx, key, section(b), objstore.PutOptions{})
+	_, err := p.store(t).Put(ctx, key, io.NewSectionReader(bytes.NewReader(b), 0, int64(size)), objstore.PutOptions{})
 	check(t, err)
 	return b
 }
