@@ -74,7 +74,10 @@ func checkDirectory(point string, nonempty bool) error {
 	return nil
 }
 
-const fuseDevice = "/dev/fuse"
+const (
+	fuseDevice = "/dev/fuse"
+	fuseConf   = "/etc/fuse.conf"
+)
 
 func checkFuse() error {
 	f, err := os.OpenFile(fuseDevice, os.O_RDWR, 0)
@@ -103,8 +106,8 @@ func checkUser(o *mountopts.Options) error {
 		return fmt.Errorf("mount point %s is not writable by you; use a directory of your own, or mount as root", o.Mountpoint)
 	}
 	if o.AllowOther {
-		if conf, err := os.ReadFile("/etc/fuse.conf"); err != nil || !userAllowOther.Match(conf) {
-			return errors.New("allow-other is for root only here; root can permit it with a line user_allow_other in /etc/fuse.conf")
+		if conf, err := os.ReadFile(fuseConf); err != nil || !userAllowOther.Match(conf) {
+			return errors.New("allow-other is for root only here; root can permit it with a line user_allow_other in " + fuseConf)
 		}
 	}
 	return nil

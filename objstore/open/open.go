@@ -75,6 +75,10 @@ func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, erro
 	if err != nil {
 		return nil, err
 	}
+	return openSource(ctx, src, opt)
+}
+
+func openSource(ctx context.Context, src source, opt Options) (objstore.Store, error) {
 	switch src.scheme {
 	case "file":
 		if opt.Create {
