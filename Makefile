@@ -2,6 +2,7 @@
 # make demo    the main job on a directory: no account, no server
 # make test    set up the machine (as root, Debian: installs packages), run everything
 # make check   the same without the set-up
+# make soak    the random tests for hours (PAILFS_TEST_SEED repeats one)
 # make bench   figures beside other programs
 
 GO        ?= go
@@ -18,7 +19,7 @@ export AWS_EC2_METADATA_DISABLED := true
 export GCE_METADATA_HOST := 127.0.0.1:1
 export PAILFS_BINARY := $(CURDIR)/$(BINARY)
 
-.PHONY: build install demo test check setup race lint uncached integration bench deps clean
+.PHONY: build install demo test check setup race lint uncached integration soak bench deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/pailfs
@@ -56,6 +57,9 @@ uncached: build
 
 integration: build
 	$(GO) test $(TAGS) -p $(PROCS) -timeout 30m ./integration/...
+
+soak: build
+	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^TestP6KilledAtRandom$$' ./integration
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

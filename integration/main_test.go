@@ -29,6 +29,7 @@ func onExit(stop func()) {
 
 func TestMain(m *testing.M) {
 	posixChild()
+	crashChild()
 	guardChild()
 	os.Exit(run(m))
 }
