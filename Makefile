@@ -2,7 +2,8 @@
 # make demo    the main job on a directory: no account, no server
 # make test    set up the machine (as root, Debian: installs packages), run everything
 # make check   the same without the set-up
-# make soak    the random tests for hours (PAILFS_TEST_SEED repeats one)
+# make soak    what takes too long for every run: the random tests for hours (PAILFS_TEST_SEED repeats one), 1 GiB
+#              through each S3 server
 # make bench   figures beside other programs
 
 GO        ?= go
@@ -60,6 +61,7 @@ integration: build
 
 soak: build
 	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^TestP6KilledAtRandom$$' ./integration
+	PAILFS_TEST_LARGE=1024 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/.*/Large' ./objstore/s3store
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

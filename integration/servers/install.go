@@ -21,18 +21,21 @@ var versitygw = program{"github.com/versity/versitygw/cmd/versitygw", "v1.8.0"}
 // done yet, and returns the paths of the programs.
 func InstallAll() ([]string, error) {
 	var paths []string
-	for _, p := range []program{versitygw, fakeGCS} {
+	for _, p := range []program{versitygw, fakeGCS, gofakes3, minio} {
 		file, err := p.install()
 		if err != nil {
 			return paths, err
 		}
 		paths = append(paths, file)
 	}
-	file, err := azurite.install()
-	if err != nil {
-		return paths, err
+	for _, p := range []npmProgram{azurite, node, fauxqs} {
+		file, err := p.install()
+		if err != nil {
+			return paths, err
+		}
+		paths = append(paths, file)
 	}
-	return append(paths, file), nil
+	return paths, nil
 }
 
 // install returns the path of p's binary, building it if it is not there yet.

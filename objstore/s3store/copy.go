@@ -31,15 +31,15 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 	if err != nil {
 		return none, err
 	}
-	if size := aws.ToInt64(from.ContentLength); size > maxPart {
+	if size := aws.ToInt64(from.ContentLength); size > maxOnce {
 		return none, &objstore.Error{Op: "copy", Key: src, Kind: objstore.ErrUnsupported,
 			Err: fmt.Errorf("%d bytes are more than S3 copies at once", size)}
 	}
 	f := s.facts.Load()
 	switch {
-	case !opt.Dst.IsZero() && f.condCopy != honoured && f.condPut == honoured:
+	case !opt.Dst.IsZero() && f.condCopy != honoured && f.copiesAsUpload():
 		return s.copyAsUpload(ctx, dst, src, from, opt)
-	case dst == src && from.ChecksumCRC32C == nil && !s.cfg.amazon() && *s.algorithm.Load() == ChecksumCRC32C:
+	case dst == src && from.ChecksumCRC32C == nil && !f.noPartCopies && !s.cfg.amazon() && *s.algorithm.Load() == ChecksumCRC32C:
 		// versitygw 1.8 gives an object that is copied onto itself, with another
 		// checksum algorithm, the checksum of no bytes.
 		return s.copyAsUpload(ctx, dst, src, from, opt)

@@ -44,6 +44,9 @@ func (s *Store) headOutput(ctx context.Context, op, key string, v objstore.Versi
 		}
 		return nil, s.classify(op, key, err)
 	}
+	if v != "" && version(out.ETag) != v { // not every store looks at the header
+		return nil, &objstore.Error{Op: op, Key: key, Kind: objstore.ErrCond}
+	}
 	return out, nil
 }
 
@@ -112,6 +115,10 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, cond objs
 		return nil, none, err
 	}
 	o := getObject(key, out)
+	if cond.Version != "" && o.Version != cond.Version { // not every store looks at the header
+		out.Body.Close()
+		return nil, none, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrCond}
+	}
 	want := aws.ToInt64(out.ContentLength)
 	if in.Range != nil {
 		off, end, size, ok := wire.ContentRange(aws.ToString(out.ContentRange))

@@ -12,9 +12,10 @@ import (
 const maxKey = 1024
 
 var (
-	errKey  = errors.New("S3 holds keys of 1 to 1024 bytes of UTF-8, without NUL")
-	errPath = errors.New("this store keeps objects as files, and the key is no plain path of names up to 255 bytes")
-	errXML  = errors.New("this store lists keys as plain XML, which cannot hold this one")
+	errKey    = errors.New("S3 holds keys of 1 to 1024 bytes of UTF-8, without NUL")
+	errPath   = errors.New("this store keeps objects as files, and the key is no plain path of names up to 255 bytes")
+	errMarker = errors.New("this store keeps objects as files, and the key is that of a directory")
+	errXML    = errors.New("this store lists keys as plain XML, which cannot hold this one")
 )
 
 // checkKey refuses the keys that the store cannot hold, before such a store
@@ -33,6 +34,10 @@ func (s *Store) checkKey(op, key string) error {
 	}
 	return &objstore.Error{Op: op, Key: key, Kind: objstore.ErrUnsupported, Err: err}
 }
+
+// marks says whether key is that of a directory of a store which keeps files:
+// such an object has no bytes.
+func (s *Store) marks(key string) bool { return s.facts.Load().paths && strings.HasSuffix(key, "/") }
 
 // plainPath says whether key names the same file after a file system has
 // cleaned it; one "/" at the end is the mark of a directory object.

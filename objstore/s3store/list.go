@@ -26,11 +26,18 @@ func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.Li
 	if req.Delim != "" {
 		in.Delimiter = &req.Delim
 	}
-	if req.Token != "" {
-		in.ContinuationToken = &req.Token
-	}
 	if req.Max > 0 {
 		in.MaxKeys = aws.Int32(int32(min(req.Max, maxPage)))
+	}
+	last, token, ok := strings.Cut(req.Token, tokenMark)
+	switch {
+	case !ok:
+		token = req.Token
+	case token == "": // once more from the beginning, beyond the marker
+		in.MaxKeys = aws.Int32(aws.ToInt32(in.MaxKeys) + 1)
+	}
+	if token != "" {
+		in.ContinuationToken = &token
 	}
 	out, err := s.client.ListObjectsV2(ctx, in)
 	if err != nil {
@@ -40,7 +47,47 @@ func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.Li
 	if err != nil {
 		return objstore.ListPage{}, objstore.NewError("list", req.Prefix, objstore.ErrOther, err)
 	}
+	if !s.cfg.amazon() {
+		tidy(&page, req, last)
+	}
 	return page, nil
+}
+
+// tokenMark parts what tidy must remember of a page from the store's own token.
+const tokenMark = "\x00"
+
+// tidy makes good what some stores get wrong. Last is what the page before ended
+// with.
+//
+// MinIO ends a listing of "dir/" with its marker "dir/" if that fills the page.
+// Gofakes3 and s3rver list keys beyond the delimiter, as objects, and prefixes
+// again on later pages.
+func tidy(page *objstore.ListPage, req objstore.ListRequest, last string) {
+	if req.Delim != "" {
+		page.Objects = slices.DeleteFunc(page.Objects, func(o objstore.Object) bool {
+			rest := strings.TrimPrefix(o.Key, req.Prefix)
+			i := strings.Index(rest, req.Delim)
+			if i >= 0 {
+				page.Prefixes = append(page.Prefixes, req.Prefix+rest[:i+len(req.Delim)])
+			}
+			return i >= 0
+		})
+		slices.Sort(page.Prefixes)
+		page.Prefixes = slices.Compact(page.Prefixes)
+	}
+	if last != "" {
+		page.Objects = slices.DeleteFunc(page.Objects, func(o objstore.Object) bool { return o.Key == last })
+		page.Prefixes = slices.DeleteFunc(page.Prefixes, func(p string) bool { return p == last })
+	}
+	switch n := len(page.Prefixes); {
+	case req.Max == 1 && len(page.Objects) == 1 && n == 0 && strings.HasSuffix(req.Prefix, "/") && page.Objects[0].Key == req.Prefix:
+		page.Next = req.Prefix + tokenMark
+	case page.Next == "":
+	case n > 0:
+		page.Next = page.Prefixes[n-1] + tokenMark + page.Next
+	case last != "":
+		page.Next = last + tokenMark + page.Next
+	}
 }
 
 func (s *Store) page(out *s3.ListObjectsV2Output) (objstore.ListPage, error) {

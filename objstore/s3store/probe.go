@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -37,8 +38,12 @@ func (s *Store) Probe(ctx context.Context, prefix string) error {
 	}
 	f := p.facts
 	s.facts.Store(&f)
-	s.cfg.Log.Debug("probed the store", "bucket", s.cfg.Bucket, "put", f.condPut, "copy", f.condCopy, "delete", f.condDelete,
-		"paths", f.paths, "checksum", *s.algorithm.Load(), "listed", s.listsAlgorithm.Load())
+	if c := s.Caps(); !c.CondPut {
+		s.cfg.Log.Warn("the store does not make sure that nobody else has changed an object meanwhile: pailfs looks just before it writes",
+			"bucket", s.cfg.Bucket, "put", f.condPut, "commit", f.condCommit)
+	}
+	s.cfg.Log.Debug("probed the store", "bucket", s.cfg.Bucket, "put", f.condPut, "commit", f.condCommit, "copy", f.condCopy, "delete", f.condDelete,
+		"paths", f.paths, "part-copies", !f.noPartCopies, "checksum", *s.algorithm.Load(), "listed", s.listsAlgorithm.Load())
 	return nil
 }
 
@@ -91,13 +96,11 @@ func (p *probe) ask(ctx context.Context) error {
 		p.paths = err != nil // refused, or not shown below
 		return nil
 	})
-	if algorithm == ChecksumCRC32C {
-		g.Go(func() error {
-			p.badPartCopies = p.copiesPartBadly(ctx)
-			return nil
-		})
-	}
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	// After the others: it may replace the object.
+	if err := p.upload(ctx, algorithm); err != nil {
 		return err
 	}
 	// The listing shows the odd key as the store took it, and whether listings
@@ -110,25 +113,53 @@ func (p *probe) ask(ctx context.Context) error {
 	return s.judge(&p.condDelete, "delete", p.key, s.delete(ctx, p.key, other))
 }
 
-// copiesPartBadly says whether the store answers to the copy of a range with a
-// checksum that is not the range's. A store that refuses so small a range, as
-// Amazon does, says nothing.
-func (p *probe) copiesPartBadly(ctx context.Context) bool {
-	u, err := p.s.newUpload(ctx, p.prefix+"u", objstore.PutOptions{}, ChecksumCRC32C)
+// upload finds out what an upload at the key of the probe's object may do.
+func (p *probe) upload(ctx context.Context, algorithm Checksum) error {
+	u, err := p.s.newUpload(ctx, p.key, objstore.PutOptions{}, algorithm)
 	if err != nil {
-		return false
+		return p.s.classify("upload", p.key, err)
 	}
 	defer func() {
 		if err := u.abortAfter(ctx); err != nil {
 			p.s.cfg.Log.Warn("an upload of the probe stays behind", "key", u.key, "upload", u.id, "err", err)
 		}
 	}()
-	err = u.CopyPart(ctx, 1, p.key, "", objstore.Range{Len: 6})
-	if err != nil || !u.declared {
-		return false
+	p.copyPart(ctx, u)
+	if err := u.PutPart(ctx, 1, io.NewSectionReader(bytes.NewReader(probeContent), 0, int64(len(probeContent)))); err != nil {
+		return err
 	}
-	want := crc32.Checksum(probeContent[:6], castagnoli)
-	return binary.BigEndian.Uint32(rawSum(u.parts[1].crc32c)) != want
+	parts, _, err := u.list(1)
+	if err != nil {
+		return err
+	}
+	out, err := u.complete(ctx, parts, condHeaders(objstore.Cond{Absent: true}))
+	if err == nil { // the condition was ignored, and the object replaced by the same bytes
+		u.over = true
+		u.ended()
+		now, err := p.s.head(ctx, "commit", p.key, "")
+		if err != nil {
+			return err
+		}
+		p.otherETag = now.Version != version(out.ETag)
+	}
+	return p.s.judge(&p.condCommit, "commit", p.key, err)
+}
+
+// copyPart finds out whether the store copies a range into an upload, and
+// answers with the checksum of that. One that refuses so small a range, as
+// Amazon does, says nothing.
+func (p *probe) copyPart(ctx context.Context, u *upload) {
+	err := u.CopyPart(ctx, 1, p.key, "", objstore.Range{Len: 6})
+	switch f := newFailure(err); {
+	case err == nil && u.declared:
+		want := crc32.Checksum(probeContent[:6], castagnoli)
+		p.badPartCopies = binary.BigEndian.Uint32(rawSum(u.parts[1].crc32c)) != want
+	case err == nil:
+	case u.declared && (f.status == 0 && errors.Is(err, objstore.ErrUnsupported) || refusesChecksum(err)):
+		p.badPartCopies = true
+	case f.status == http.StatusLengthRequired, errors.Is(err, objstore.ErrUnsupported): // a part without a body
+		p.noPartCopies = true
+	}
 }
 
 // clean deletes what the probe wrote, also if it was cancelled.

@@ -25,6 +25,9 @@ func (s *Store) Put(ctx context.Context, key string, body *io.SectionReader, opt
 	if err := s.checkKey("put", key); err != nil {
 		return none, err
 	}
+	if body.Size() > 0 && s.marks(key) {
+		return none, &objstore.Error{Op: "put", Key: key, Kind: objstore.ErrUnsupported, Err: errMarker}
+	}
 	h, err := s.conditions(ctx, "put", key, opt.Cond, s.facts.Load().condPut)
 	if err != nil {
 		return none, err

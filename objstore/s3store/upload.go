@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +47,9 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	if err := s.checkKey("upload", key); err != nil {
 		return nil, err
 	}
+	if s.marks(key) {
+		return nil, &objstore.Error{Op: "upload", Key: key, Kind: objstore.ErrUnsupported, Err: errMarker}
+	}
 	algorithm := *s.algorithm.Load()
 	u, err := s.newUpload(ctx, key, opt, algorithm)
 	if err != nil && s.fallBack(algorithm, err) {
@@ -52,6 +57,9 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	}
 	if err != nil {
 		return nil, s.classify("upload", key, err)
+	}
+	if s.facts.Load().noPartCopies {
+		return struct{ objstore.Upload }{u}, nil // no PartCopier
 	}
 	return u, nil
 }
@@ -207,21 +215,11 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 	if err != nil {
 		return none, &objstore.Error{Op: "commit", Key: u.key, Kind: objstore.ErrOther, Err: err}
 	}
-	h, err := u.s.conditions(ctx, "commit", u.key, u.opt.Cond, u.s.facts.Load().condPut)
+	h, err := u.s.conditions(ctx, "commit", u.key, u.opt.Cond, u.s.facts.Load().condCommit)
 	if err != nil {
 		return none, err
 	}
-	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket:          &u.s.cfg.Bucket,
-		Key:             &u.key,
-		UploadId:        &u.id,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-		IfMatch:         h.ifMatch,
-		IfNoneMatch:     h.ifNoneMatch,
-	})
-	if err == nil && out.ETag == nil {
-		err = errNoETag
-	}
+	out, err := u.complete(ctx, parts, h)
 	if err != nil {
 		if u.opt.Cond.Version != "" && gone(err) {
 			err = objstore.NewError("commit", u.key, objstore.ErrCond, err)
@@ -234,7 +232,38 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 	u.ended()
 	o := written(u.key, size, u.opt, version(out.ETag), out.ResultMetadata)
 	o.Checksums = checksums(out.ChecksumCRC32C, nil, nil, out.ChecksumType)
+	if u.s.facts.Load().otherETag {
+		there, err := u.s.head(ctx, "commit", u.key, "")
+		if err != nil {
+			return none, err
+		}
+		o.Version, o.ModTime = there.Version, there.ModTime
+	}
 	return o, nil
+}
+
+// complete is one CompleteMultipartUpload. Its error is the SDK's.
+func (u *upload) complete(ctx context.Context, parts []types.CompletedPart, h headers) (*s3.CompleteMultipartUploadOutput, error) {
+	out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket:          &u.s.cfg.Bucket,
+		Key:             &u.key,
+		UploadId:        &u.id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		IfMatch:         h.ifMatch,
+		IfNoneMatch:     h.ifNoneMatch,
+	})
+	if f := newFailure(err); f.code == "InvalidPart" && len(parts) > 0 && strings.HasPrefix(aws.ToString(parts[0].ETag), `"`) {
+		// Not every store finds the quotes that the SDK writes as "&#34;".
+		bare := slices.Clone(parts)
+		for i := range bare {
+			bare[i].ETag = aws.String(string(version(bare[i].ETag)))
+		}
+		return u.complete(ctx, bare, h)
+	}
+	if err == nil && out.ETag == nil {
+		err = errNoETag
+	}
+	return out, err
 }
 
 // list returns parts 1 to last and the bytes in them.
