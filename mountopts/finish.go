@@ -90,6 +90,12 @@ func (o *Options) check() error {
 	return nil
 }
 
+// RequestTimeout is the longest silence of the store within one request: what
+// leaves time for several tries within Timeout, a minute at most.
+func (o *Options) RequestTimeout() time.Duration {
+	return min(max(o.Timeout/5, time.Second), time.Minute)
+}
+
 func (o *Options) checkSource() error {
 	if o.Source == "" {
 		return errors.New("no source given: a URL such as s3://bucket or file:///directory")

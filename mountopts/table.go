@@ -62,7 +62,7 @@ func (o *Options) table() []row {
 		{"writeback", "", (*boolValue)(&o.Writeback), "let the kernel gather small writes"},
 		{"size", "", (*sizeValue)(&o.Size), "size that df shows"},
 
-		{"timeout", "", (*durationValue)(&o.Timeout), "longest wait for requests that no program waits for"},
+		{"timeout", "", (*durationValue)(&o.Timeout), "how long a store that cannot be reached, or asks to slow down, is tried again before a call fails"},
 		{"connect-timeout", "", (*durationValue)(&o.ConnectTimeout), "longest wait for the first answer when mounting"},
 		{"mount-timeout", "", (*durationValue)(&o.MountTimeout), "how long mounting tries again while network or credentials are not there yet (default 0s, with _netdev 1m0s)"},
 		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},

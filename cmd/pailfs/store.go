@@ -17,6 +17,7 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/countstore"
 	"github.com/pailfs/pailfs/objstore/open"
+	"github.com/pailfs/pailfs/objstore/retrystore"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,7 +34,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, StateDir: o.StateDir, Log: log,
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, RequestTimeout: o.RequestTimeout(), StateDir: o.StateDir, Log: log,
 		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)
@@ -49,8 +50,8 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 func mountStore(o *mountopts.Options, store *opened, log *slog.Logger) (server, error) {
 	blocks := openCache(o, log)
 	opt := fs.Options{
-		// Not store itself: it would hide the optional interfaces of the store.
-		Store: store.Store, FsName: o.FsName(), MountOptions: o.KernelOptions,
+		// Not of store itself: it would hide the optional interfaces of the store.
+		Store: retrystore.Wrap(store.Store, retrystore.Options{For: o.Timeout, Log: log}), FsName: o.FsName(), MountOptions: o.KernelOptions,
 		ReadOnly: o.ReadOnly, AllowOther: o.AllowOther, DefaultPermissions: o.DefaultPermissions,
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
 		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Parallel: o.Parallel,
