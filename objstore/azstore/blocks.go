@@ -47,7 +47,7 @@ func (n *names) next() string {
 func like(id string) (names, error) {
 	raw, err := base64.StdEncoding.DecodeString(id)
 	if err != nil || len(raw) < minIDBytes || len(raw) > maxIDBytes {
-		return names{}, fmt.Errorf("another program's blocks of this blob have the name %q, which ours cannot go with", id)
+		return names{}, fmt.Errorf("another program's blocks wait to be committed to this blob, and ours cannot go with names like %q: commit or replace it with that program, or wait a week", id)
 	}
 	return newNames(len(raw)), nil
 }

@@ -2,7 +2,6 @@ package azstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -105,8 +104,8 @@ func (u *upload) named(ctx context.Context, stage func(id string) error) (string
 	if newFailure(err).code != bloberror.InvalidBlobOrBlock {
 		return id, err
 	}
-	if renameErr := u.likeWaiting(ctx); renameErr != nil {
-		return "", errors.Join(err, renameErr)
+	if err := u.likeWaiting(ctx); err != nil {
+		return "", err
 	}
 	u.mu.Lock()
 	id = u.names.next()
