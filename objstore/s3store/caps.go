@@ -56,6 +56,8 @@ type facts struct {
 	badPartCopies bool
 	// noPartCopies: the store cannot copy a range into an upload at all.
 	noPartCopies bool
+	// blindCopies: the version that a range is to be copied of is not looked at.
+	blindCopies bool
 	// otherETag: a commit answers with an ETag that the object does not have.
 	otherETag bool
 }

@@ -56,6 +56,9 @@ type probe struct {
 	absent, match answer // of Put
 }
 
+// noVersion is one that no object has.
+const noVersion objstore.Version = "00000000000000000000000000000000"
+
 var probeContent = []byte("pailfs was here for a moment\n")
 
 func (p *probe) ask(ctx context.Context) error {
@@ -69,7 +72,7 @@ func (p *probe) ask(ctx context.Context) error {
 
 	// Each of these must fail at an endpoint that honours its condition.
 	absent := condHeaders(objstore.Cond{Absent: true})
-	other := condHeaders(objstore.Cond{Version: "00000000000000000000000000000000"})
+	other := condHeaders(objstore.Cond{Version: noVersion})
 	var g errgroup.Group
 	g.Go(func() error {
 		_, err := s.put(ctx, p.key, body, objstore.PutOptions{}, absent, algorithm)
@@ -159,6 +162,9 @@ func (p *probe) copyPart(ctx context.Context, u *upload) {
 		p.badPartCopies = true
 	case f.status == http.StatusLengthRequired, errors.Is(err, objstore.ErrUnsupported): // a part without a body
 		p.noPartCopies = true
+	}
+	if err == nil {
+		p.blindCopies = u.CopyPart(ctx, 1, p.key, noVersion, objstore.Range{Len: 6}) == nil
 	}
 }
 

@@ -181,6 +181,12 @@ func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Ver
 	if err != nil {
 		return u.s.classify("part", src, err)
 	}
+	if v != "" && u.s.facts.Load().blindCopies {
+		// What still is there was there before.
+		if _, err := u.s.head(ctx, "part", src, v); err != nil {
+			return err
+		}
+	}
 	p := part{etag: out.CopyPartResult.ETag, size: r.Len}
 	if u.declared {
 		p.crc32c = out.CopyPartResult.ChecksumCRC32C
