@@ -122,6 +122,9 @@ func (c *Cache) Put(obj objstore.Object, b []byte, off int64) {
 // Wants reports whether the cache keeps anything.
 func (c *Cache) Wants() bool { return c != nil && (c.memory != nil || c.disk.usable()) }
 
+// Persistent reports whether the cache outlives the process.
+func (c *Cache) Persistent() bool { return c != nil && c.disk.usable() }
+
 // id is what a block is of.
 type id struct{ key, version string }
 

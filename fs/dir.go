@@ -31,6 +31,7 @@ type dir struct {
 	local   map[string]*file // files that have what the store has not
 
 	known    *listing // what the store had at known.at
+	recalled recalled
 	seq      int64    // of our last change
 	changes  []change // since the oldest listing under way began
 	listings int      // under way
@@ -178,7 +179,11 @@ func (d *dir) find(ctx context.Context, prefix, name string) (entry, error) {
 		}
 		return e, nil
 	}
-	return d.m.findOne(ctx, prefix, name)
+	e, err := d.m.findOne(ctx, prefix, name)
+	if err == nil && !e.isDir {
+		d.learn(name, e.obj)
+	}
+	return e, err
 }
 
 // worthLoading counts a lookup that the store must be asked for, and reports
@@ -242,6 +247,9 @@ func (d *dir) nodeOf(ctx context.Context, prefix string, e entry, out *fuse.Entr
 		return sub.EmbeddedInode(), 0
 	}
 	if !e.obj.MetadataKnown {
+		d.recall(prefix, []*objstore.Object{&e.obj})
+	}
+	if !e.obj.MetadataKnown {
 		e.asOf = time.Now()
 		obj, err := d.m.store.Stat(ctx, e.obj.Key)
 		if errors.Is(err, objstore.ErrNotFound) {
@@ -250,6 +258,7 @@ func (d *dir) nodeOf(ctx context.Context, prefix string, e entry, out *fuse.Entr
 		if err != nil {
 			return nil, errno(err)
 		}
+		d.learn(e.name, obj)
 		e.obj = obj
 	}
 	f, ok := ops[*file](child)
@@ -285,6 +294,9 @@ func (d *dir) loadMarker(ctx context.Context, prefix string) error {
 		return nil
 	}
 	obj, err := d.m.store.Stat(ctx, markerKey(prefix))
+	if err == nil && prefix != "" {
+		d.learn("", obj)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -301,13 +313,26 @@ func (d *dir) loadMarker(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// sawMarker learns from a listing that the marker is there.
-func (d *dir) sawMarker() {
+// sawMarker learns from a listing, begun at a moment, that the marker is there.
+func (d *dir) sawMarker(o objstore.Object, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.marker != markerPresent {
+	switch {
+	case !d.checked.Before(at): // what is known is newer
+	case o.MetadataKnown:
+		d.attr, d.marker, d.checked = d.m.decodeAttr(o, syscall.S_IFDIR), markerPresent, at
+	case d.marker != markerPresent:
 		d.marker = markerPresent
 		d.checked = time.Time{} // its attributes are not known yet
+	}
+}
+
+// sawNoMarker learns from a listing that there is none.
+func (d *dir) sawNoMarker(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.checked.Before(at) {
+		d.attr, d.marker, d.checked = d.m.implicitDir(), markerAbsent, at
 	}
 }
 

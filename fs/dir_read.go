@@ -242,7 +242,9 @@ func (h *dirHandle) stat(ctx context.Context, i int) *statCall {
 		h.stats[e.name] = c
 		go func() {
 			defer close(c.done)
-			c.obj, c.err = h.d.m.store.Stat(ctx, e.obj.Key)
+			if c.obj, c.err = h.d.m.store.Stat(ctx, e.obj.Key); c.err == nil {
+				h.d.learn(e.name, c.obj)
+			}
 		}()
 	}
 	return h.stats[h.batch[i].name]

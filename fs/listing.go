@@ -92,6 +92,8 @@ type pages struct {
 	ask    func(token string) chan pageResult
 	next   chan pageResult // the page asked for ahead; nil at the end
 	cancel context.CancelFunc
+	number int              // of the page that was given last
+	marker bool             // the directory's own was among them
 	shadow []string         // names of objects that a later prefix may shadow
 	all    map[string]entry // what came so far; nil once it is too much
 }
@@ -138,6 +140,7 @@ func (p *pages) page(ctx context.Context) (ents []entry, more bool, err error) {
 	if r.page.Next != "" {
 		p.next = p.ask(r.page.Next)
 	}
+	p.number++
 	ents = p.entries(r.page)
 	if p.all != nil {
 		for _, e := range ents {
@@ -155,13 +158,21 @@ func (p *pages) page(ctx context.Context) (ents []entry, more bool, err error) {
 
 // entries merges the objects and prefixes of a page.
 func (p *pages) entries(page objstore.ListPage) []entry {
+	bare := []*objstore.Object{}
+	for i := range page.Objects {
+		if !page.Objects[i].MetadataKnown {
+			bare = append(bare, &page.Objects[i])
+		}
+	}
+	p.d.recall(p.prefix, bare)
 	ents := make([]entry, 0, len(page.Objects)+len(page.Prefixes))
 	hidden := 0
 	for _, o := range page.Objects {
 		name := o.Key[len(p.prefix):]
 		switch {
 		case name == "": // the directory's own marker
-			p.d.sawMarker()
+			p.marker = true
+			p.d.sawMarker(o, p.at)
 		case !keypath.Shown(p.prefix, name):
 			hidden++
 		default:
@@ -177,6 +188,10 @@ func (p *pages) entries(page objstore.ListPage) []entry {
 		default:
 			ents = append(ents, entry{name: name, isDir: true})
 		}
+	}
+	// It comes before all that is below it.
+	if !p.marker && p.prefix != "" && p.number == 1 && (page.Next == "" || p.m.store.Caps().SortedList) {
+		p.d.sawNoMarker(p.at)
 	}
 	slices.SortStableFunc(ents, func(a, b entry) int { return cmp.Compare(a.sortKey(), b.sortKey()) })
 	ents, more := p.unshadow(ents)
@@ -240,6 +255,7 @@ func (p *pages) finish() {
 		if d.known == nil || d.known.at.Before(l.at) {
 			d.known = l
 		}
+		d.recalled.prune(l.entries)
 	}
 	p.release()
 }

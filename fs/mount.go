@@ -96,7 +96,9 @@ type mount struct {
 
 	mu     sync.Mutex
 	failed []Unsaved
-	hidden map[string]bool // prefixes whose hidden keys were logged
+	hidden map[string]bool   // prefixes whose hidden keys were logged
+	toSave map[*dir]struct{} // have learned what the cache does not have
+	saving *time.Timer       // to save them
 }
 
 // Unsaved is a file whose last changes are not in the store.
@@ -262,6 +264,7 @@ func (s *Server) Drain(ctx context.Context) []Unsaved {
 	}
 	m.stopCleaning()
 	m.late.Wait()
+	m.saveRecalled()
 	if err := m.drafts.Close(ctx); err != nil {
 		m.log.Warn("some unfinished uploads could not be aborted", "err", err)
 	} else if err := m.registry.End(m.private); err != nil {

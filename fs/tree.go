@@ -165,6 +165,14 @@ func (t *tree) path(p *place) string {
 	return key
 }
 
+// prefix is that of a directory now.
+func (t *tree) prefix(d *dir) string {
+	if path := t.path(&d.place); path != "" {
+		return path + "/"
+	}
+	return ""
+}
+
 // below reports whether p is d or something below it.
 func (t *tree) below(p *place, d *dir) bool {
 	t.mu.Lock()
