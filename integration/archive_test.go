@@ -74,6 +74,7 @@ diff -r --no-dereference "$SRC" "$T/a"; diff -r --no-dereference "$SRC" "$T/b"; 
 		},
 		{
 			name:   "tar compressed",
+			heavy:  true,
 			script: `tar -czf a.tar.gz -C "$SRC" .; tar -c -C "$SRC" . | gzip -1 > b.tar.gz`,
 			check:  `gzip -t a.tar.gz b.tar.gz; tar -dzC "$SRC" -f a.tar.gz; tar -dzC "$SRC" -f b.tar.gz`,
 		},
@@ -90,7 +91,8 @@ is "big page bin/ bin/tool readonly link one" "$(echo $(tar -tf a.tar))"`,
 			check:  `diff -r --no-dereference "$SRC" x; tar -dC x -f "$T/a.tar"`,
 		},
 		{
-			name: "gzip",
+			name:  "gzip",
+			heavy: true,
 			script: `
 cp -p "$SRC/big" f; gzip f; [ ! -e f ]; is "$(stat -c %Y "$SRC/big")" "$(stat -c %Y f.gz)" "time of f.gz"
 cp "$SRC/page" g; gzip -k g; gzip -dc f.gz > back; gzip < "$SRC/big" > piped.gz
@@ -107,6 +109,7 @@ unzip -p b.zip big | cmp - "$SRC/big"; unzip -p b.zip page | cmp - "$SRC/page"`,
 		},
 		{
 			name:  "python zipfile and tarfile",
+			heavy: true,
 			needs: []string{"/usr/bin/python3"},
 			script: `
 /usr/bin/python3 -m zipfile -c a.zip "$SRC/big" "$SRC/page"; /usr/bin/python3 -m tarfile -c a.tar.gz "$SRC/big" "$SRC/deep"`,

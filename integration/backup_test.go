@@ -19,6 +19,7 @@ diff -r --no-dereference "$T/tree" "$T/out$T/tree"; is "" "$(find repo/locks -ty
 		},
 		{
 			name:  "borg",
+			heavy: true,
 			needs: []string{"borg"},
 			env:   fixedEnv("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes", "BORG_RELOCATED_REPO_ACCESS_IS_OK=yes"),
 			script: `

@@ -133,6 +133,8 @@ func (p *place) uploads(t testing.TB) []string {
 		found, err = temporaryFiles(p.root)
 	case "s3":
 		found, err = p.bucket.uploads(ctx)
+	case "gcs", "azure":
+		found, err = p.cloudUploads(ctx)
 	}
 	if err != nil {
 		t.Fatal(err)

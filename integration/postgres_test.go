@@ -133,6 +133,7 @@ func TestPostgres(t *testing.T) {
 	} {
 		cases = append(cases, program{
 			name: c.name, needs: []string{"psql"}, env: postgresEnv,
+			heavy:  c.name != "pg_dump -Fd -j2" && c.name != "pg_dump over the last",
 			script: c.script, check: postgresRows + c.check,
 		})
 	}

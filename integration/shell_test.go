@@ -16,7 +16,7 @@ import (
 const commandLimit = 3 * time.Minute
 
 // prelude is put before every script: where it failed, and what checks use.
-const prelude = `
+const prelude = `cd -- "$0"
 shopt -s inherit_errexit
 trap 'echo "failed at line $((LINENO-11)): $BASH_COMMAND" >&2' ERR
 fail() { echo "failed: $*" >&2; exit 1; }
@@ -35,13 +35,16 @@ type shell struct {
 	env []string
 }
 
-// try runs a script and returns what it printed, stdout and stderr together.
+// try runs a script and returns what it printed, stdout and stderr together. Bash
+// itself goes to the directory: this process would do it between fork and exec,
+// when it may not run, and could not answer as the server or the proxy that the
+// mount asks.
 func (s shell) try(script string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
 	var out bytes.Buffer
-	cmd := command(ctx, "bash", "-Eeuo", "pipefail", "-c", prelude+script)
-	cmd.Dir, cmd.Env = s.dir, s.env
+	cmd := command(ctx, "bash", "-Eeuo", "pipefail", "-c", prelude+script, s.dir)
+	cmd.Env = s.env
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	le "encoding/binary"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -55,6 +56,18 @@ var sourceTree = sync.OnceValue(func() string {
 	must(os.Symlink("../big", filepath.Join(root, "deep", "up")))
 	must(os.Symlink("nowhere", filepath.Join(root, "dangling")))
 	must(os.Symlink("deep", filepath.Join(root, "dirlink")))
+	return root
+})
+
+// undottedTree is sourceTree without the name that ends in a dot.
+var undottedTree = sync.OnceValue(func() string {
+	root := filepath.Join(runDir, "undotted")
+	if out, err := exec.Command("cp", "-a", sourceTree(), root).CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	if err := os.Remove(filepath.Join(root, "names", "a.")); err != nil {
+		panic(err)
+	}
 	return root
 })
 

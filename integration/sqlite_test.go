@@ -36,11 +36,11 @@ rows "$T/a.db" > "$T/want"; ok b.db`,
 for f in b.db v.db; do ok $f; rows $f | cmp - "$T/want"; done; sqlite3 "$T/c.db" < dump.sql; rows "$T/c.db" | cmp - "$T/want"
 is "b.db dump.sql v.db" "$(echo $(ls -A))"`,
 		},
-		{name: "backup over the last", script: fill + rows + `
+		{name: "backup over the last", heavy: true, script: fill + rows + `
 fill "$T/a.db"; sqlite3 "$T/a.db" '.backup b.db'; sqlite3 "$T/a.db" 'DELETE FROM t WHERE id % 3 = 0'; sqlite3 "$T/a.db" '.backup b.db'
 rows "$T/a.db" > "$T/want"`, check: rows + `ok b.db; rows b.db | cmp - "$T/want"`},
-		{name: "live", script: live("delete"), check: lived + `; is live.db "$(echo *)"`},
-		{name: "live wal", script: live("wal"), check: lived},
+		{name: "live", heavy: true, script: live("delete"), check: lived + `; is live.db "$(echo *)"`},
+		{name: "live wal", heavy: true, script: live("wal"), check: lived},
 		{name: "live truncate", script: live("truncate"), check: lived},
 	}
 	for i := range cases {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/pailfs/pailfs/integration/servers"
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/gcsstore"
 	"github.com/pailfs/pailfs/objstore/open"
 	"github.com/pailfs/pailfs/objstore/s3store"
 )
@@ -38,6 +41,13 @@ func (b *s3Bucket) uploads(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
+// cloudUploads are the temporary objects of uploads at Cloud Storage. Blocks that
+// wait at Azure are none: no request drops them.
+func (p *place) cloudUploads(ctx context.Context) ([]string, error) {
+	keys, err := p.cloud(ctx)
+	return slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, gcsstore.DefaultPrivate) }), err
+}
+
 // temporaryFiles are the files that a directory's store has not finished.
 func temporaryFiles(root string) ([]string, error) {
 	return filepath.Glob(filepath.Join(root, ".pailfs-store", "temp", "*"))
@@ -49,7 +59,7 @@ func (p *place) store(t testing.TB) objstore.Store {
 	p.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if p.kind == "file" {
+		if p.kind != "s3" {
 			p.opened, p.openErr = open.Open(ctx, p.source, open.Options{})
 			return
 		}
