@@ -107,7 +107,7 @@ func root(args []string, secret *hidden) *cobra.Command {
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
-	cmd.AddCommand(mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand(), versionCommand())
+	cmd.AddCommand(mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand(), lsCommand(), duCommand(), cpCommand(), rmCommand(), versionCommand())
 	return cmd
 }
 
