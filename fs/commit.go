@@ -312,6 +312,7 @@ func (f *file) saveTo(dr *draft.Draft, key string) string {
 	parent, _ := f.m.tree.at(&f.place)
 	_, name := keypath.Parent(key)
 	parent.noteFile(name, obj)
+	go parent.NotifyEntry(name) // which may know that there is none
 	return key
 }
 

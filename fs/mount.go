@@ -180,9 +180,9 @@ func (m *mount) ttl() time.Duration {
 }
 
 func (m *mount) fuseOptions() *gofs.Options {
-	zero, ttl := time.Duration(0), m.ttl()
+	ttl := m.ttl()
 	o := &gofs.Options{
-		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &zero,
+		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &ttl,
 		NullPermissions: true,
 		MountOptions: fuse.MountOptions{
 			Name: "pailfs", FsName: m.opt.FsName, AllowOther: m.opt.AllowOther, Debug: m.opt.Debug,
