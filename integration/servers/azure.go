@@ -19,6 +19,9 @@ import (
 
 var azurite = npmProgram{"azurite", "3.35.0", "dist/src/blob/main.js"}
 
+// Azurite is the script of the server, for node.
+func Azurite() (string, error) { return azurite.install() }
+
 // AzureEndpoint says how to reach a Blob Storage server: Azurite, with the one
 // account that every Azurite has.
 type AzureEndpoint struct {

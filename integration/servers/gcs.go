@@ -21,6 +21,9 @@ import (
 
 var fakeGCS = program{"github.com/fsouza/fake-gcs-server", "v1.56.1"}
 
+// FakeGCS is the program of the server, without the front.
+func FakeGCS() (string, error) { return fakeGCS.install() }
+
 // GCSEndpoint says how to reach a Cloud Storage server: fake-gcs-server behind a
 // front that adds what it lacks of the real service (see gcsFront).
 type GCSEndpoint struct {

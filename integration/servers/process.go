@@ -117,6 +117,9 @@ func (p *process) tail() []byte {
 	return out[max(0, len(out)-8<<10):]
 }
 
+// FreePort is freePort for servers that a test starts as its users do.
+func FreePort() (string, error) { return freePort() }
+
 // freePort returns an address that nobody listened on a moment ago. Another
 // process may take it first: callers try again, and make sure that it is their
 // own server that answers there.
