@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -54,7 +55,8 @@ func examine(pid uint32) callerState {
 	case !st.code: // execve has made the new memory, and not yet loaded the program
 		return callerState{execing: true}
 	}
-	flags, _, ok := readStat(pid)
+	// Of the process: the kernel sets the flag for each new thread too.
+	flags, _, ok := readStat(st.process)
 	return callerState{forked: ok && flags&pfForkNoExec != 0}
 }
 
@@ -62,7 +64,8 @@ func examine(pid uint32) callerState {
 type procStatus struct {
 	memory, code bool // VmSize is there; VmExe is not 0
 	parent       string
-	killed       bool // a SIGKILL is pending
+	process      uint32 // that the thread is of
+	killed       bool   // a SIGKILL is pending
 }
 
 func readStatus(pid uint32) (s procStatus, ok bool) {
@@ -76,6 +79,9 @@ func readStatus(pid uint32) (s procStatus, ok bool) {
 		switch name {
 		case "PPid":
 			s.parent = val
+		case "Tgid":
+			n, _ := strconv.ParseUint(val, 10, 32)
+			s.process = uint32(n)
 		case "VmSize":
 			s.memory = true
 		case "VmExe":
@@ -139,7 +145,8 @@ func heldByParent(pid uint32, ino uint64) bool {
 	return ok && holds(s.parent, ino)
 }
 
-// holds looks into fdinfo, which has "ino:" since Linux 5.14.
+// holds reports whether a process has the file open for writing. It looks into
+// fdinfo, which has "ino:" since Linux 5.14.
 func holds(pid string, ino uint64) bool {
 	dir := "/proc/" + pid + "/fdinfo"
 	ents, err := os.ReadDir(dir)
@@ -149,11 +156,19 @@ func holds(pid string, ino uint64) bool {
 	want := "ino:\t" + strconv.FormatUint(ino, 10) + "\n"
 	for _, e := range ents {
 		text, err := os.ReadFile(dir + "/" + e.Name())
-		if err == nil && strings.Contains(string(text), want) {
+		if err == nil && strings.Contains(string(text), want) && writable(string(text)) {
 			return true
 		}
 	}
 	return false
+}
+
+// writable reads the access mode in "flags:", an octal number.
+func writable(fdinfo string) bool {
+	_, rest, _ := strings.Cut(fdinfo, "flags:\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	flags, err := strconv.ParseUint(line, 8, 64)
+	return err == nil && flags&syscall.O_ACCMODE != syscall.O_RDONLY
 }
 
 // killable gives a context for the calls on the store that one request needs.

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -67,6 +68,39 @@ func TestExamineALivingProcess(t *testing.T) {
 	}
 }
 
+// A thread of a program that another one started closes the file, which that one
+// has open too: the kernel marks threads as forked, but they are no fork.
+func TestCloseInAThread(t *testing.T) {
+	m := mountStore(t, Options{})
+	fifo := m.fifo()
+	ended := make(chan error, 1)
+	go func() {
+		out, err := m.try(`python3 -c '
+import os, subprocess, sys
+f = os.open("f", os.O_RDWR | os.O_CREAT)
+subprocess.run([sys.executable, "-c", """
+import threading
+def write():
+    with open("f", "wb") as g: g.write(b"whole")
+t = threading.Thread(target=write); t.start(); t.join()
+"""], check=True)
+open("` + fifo + `").read()'`)
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		ended <- err
+	}()
+	proceed, err := os.OpenFile(m.pipe, os.O_WRONLY, 0) // when the writer is done
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.wantObject("f", "whole")
+	proceed.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadStatOfAnOddName(t *testing.T) {
 	// A command name may hold spaces and brackets.
 	exe := t.TempDir() + "/a) b ("
@@ -77,7 +111,7 @@ func TestReadStatOfAnOddName(t *testing.T) {
 	if flags, _, ok := readStat(uint32(c.Process.Pid)); !ok || flags == 0 {
 		t.Errorf("readStat = %#x, %v", flags, ok)
 	}
-	want := procStatus{memory: true, code: true, parent: strconv.Itoa(os.Getpid())}
+	want := procStatus{memory: true, code: true, parent: strconv.Itoa(os.Getpid()), process: uint32(c.Process.Pid)}
 	if s, ok := readStatus(uint32(c.Process.Pid)); !ok || s != want {
 		t.Errorf("readStatus = %+v, %v", s, ok)
 	}
