@@ -15,13 +15,9 @@ import (
 // Page is the unit in which a File takes and gives back space.
 const Page = 4096
 
-// heapMax is the largest offset that a small File keeps on the Go heap, so that
-// ten thousand small files need no ten thousand descriptors.
-const heapMax = 64 << 10
-
-// File is a sparse file that reads as zeros wherever nothing was written. Small
-// ones live on the heap, larger ones in a memfd or, with a directory, in an
-// unlinked file there. The zero value is an empty File in memory.
+// File is a sparse file that reads as zeros wherever nothing was written. It
+// lives in memory or, with a directory, in an unlinked file there. The zero value
+// is an empty File in memory.
 //
 // All methods are safe for concurrent use, but Write and Punch of overlapping
 // ranges are the caller's to order.
@@ -29,9 +25,9 @@ type File struct {
 	Dir string // where to keep the bytes; "" is in memory
 
 	mu     sync.RWMutex
-	heap   [][]byte // pages; nil where nothing is
-	fd     *os.File
-	alloc  Set // pages that take space
+	mem    memory
+	fd     *os.File // instead, with a directory, once something was written
+	alloc  Set      // pages that take space
 	closed bool
 }
 
@@ -72,67 +68,33 @@ func (f *File) Write(b []byte, off int64) (grown int64, err error) {
 	if f.closed {
 		return 0, os.ErrClosed
 	}
-	end := off + int64(len(b))
-	if f.fd == nil && (end > heapMax || f.Dir != "") {
-		if err := f.spill(); err != nil {
-			return 0, err
+	if f.fd == nil && f.Dir != "" {
+		if err := f.open(); err != nil {
+			return 0, fmt.Errorf("staging: %w", err)
 		}
 	}
+	end := off + int64(len(b))
 	grown = f.cost(off, end)
 	f.alloc.Add(floor(off), ceil(end))
 	if f.fd != nil {
 		_, err = f.fd.WriteAt(b, off)
 		return grown, err
 	}
-	for len(b) > 0 {
-		i := int(off / Page)
-		for len(f.heap) <= i {
-			f.heap = append(f.heap, nil)
-		}
-		if f.heap[i] == nil {
-			f.heap[i] = make([]byte, Page)
-		}
-		n := copy(f.heap[i][off%Page:], b)
-		b, off = b[n:], off+int64(n)
-	}
+	f.mem.write(b, off)
 	return grown, nil
 }
 
-// spill moves the File from the heap to a descriptor.
-func (f *File) spill() error {
-	fd, err := f.open()
-	if err != nil {
-		return fmt.Errorf("staging: %w", err)
-	}
-	for i, p := range f.heap {
-		if p == nil {
-			continue
-		}
-		if _, err := fd.WriteAt(p, int64(i)*Page); err != nil {
-			return errors.Join(fmt.Errorf("staging: %w", err), fd.Close())
-		}
-	}
-	f.fd, f.heap = fd, nil
-	return nil
-}
-
-func (f *File) open() (*os.File, error) {
-	if f.Dir == "" {
-		n, err := unix.MemfdCreate("pailfs-staging", unix.MFD_CLOEXEC)
-		if err != nil {
-			return nil, os.NewSyscallError("memfd_create", err)
-		}
-		return os.NewFile(uintptr(n), "memfd:pailfs-staging"), nil
-	}
+func (f *File) open() error {
 	fd, err := os.CreateTemp(f.Dir, ".staging-*")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// Unlinked at once: the space goes back whatever becomes of this process.
 	if err := os.Remove(fd.Name()); err != nil {
-		return nil, errors.Join(err, fd.Close())
+		return errors.Join(err, fd.Close())
 	}
-	return fd, nil
+	f.fd = fd
+	return nil
 }
 
 // ReadAt fills b with the bytes at off. It never ends early: what was never
@@ -145,20 +107,8 @@ func (f *File) ReadAt(b []byte, off int64) (int, error) {
 	}
 	fd := f.fd
 	if fd == nil {
-		defer f.mu.RUnlock()
-		clear(b)
-		for n := 0; n < len(b); {
-			at := off + int64(n)
-			i, in := int(at/Page), int(at%Page)
-			if i >= len(f.heap) {
-				break
-			}
-			step := min(Page-in, len(b)-n)
-			if f.heap[i] != nil {
-				copy(b[n:n+step], f.heap[i][in:])
-			}
-			n += step
-		}
+		defer f.mu.RUnlock() // pages that go back are somebody else's at once
+		f.mem.read(b, off)
 		return len(b), nil
 	}
 	f.mu.RUnlock()
@@ -182,19 +132,6 @@ func (f *File) Punch(off, end int64, keep *Set) (freed int64, err error) {
 	if f.closed {
 		return 0, os.ErrClosed
 	}
-	if f.fd != nil {
-		err = unix.Fallocate(int(f.fd.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, end-off)
-		if err != nil {
-			return 0, os.NewSyscallError("fallocate", err)
-		}
-	} else {
-		for i := int(off / Page); i < len(f.heap) && int64(i)*Page < end; i++ {
-			if f.heap[i] != nil {
-				lo, hi := max(off-int64(i)*Page, 0), min(end-int64(i)*Page, Page)
-				clear(f.heap[i][lo:hi])
-			}
-		}
-	}
 	lo, hi := floor(off), ceil(end)
 	if keep.Overlaps(lo, lo+Page) {
 		lo += Page
@@ -202,21 +139,31 @@ func (f *File) Punch(off, end int64, keep *Set) (freed int64, err error) {
 	if lo < hi && keep.Overlaps(hi-Page, hi) {
 		hi -= Page
 	}
-	if lo >= hi {
-		return 0, nil
+	whole := lo < hi // pages that nothing is in any more
+	switch {
+	case f.fd == nil && whole:
+		f.mem.zero(off, min(end, lo))
+		f.mem.zero(max(off, hi), end)
+		f.mem.drop(lo, hi)
+	case f.fd == nil:
+		f.mem.zero(off, end)
+	case whole:
+		err = punch(f.fd, min(off, lo), max(end, hi))
+	default:
+		err = punch(f.fd, off, end)
 	}
-	if f.fd != nil && (lo < off || hi > end) {
-		// The edges held nothing any more: a punch of whole pages frees them.
-		if err := unix.Fallocate(int(f.fd.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, lo, hi-lo); err != nil {
-			return 0, os.NewSyscallError("fallocate", err)
-		}
-	}
-	for i := int(lo / Page); f.fd == nil && i < len(f.heap) && int64(i)*Page < hi; i++ {
-		f.heap[i] = nil
+	if err != nil || !whole {
+		return 0, err
 	}
 	freed = f.alloc.BytesIn(lo, hi)
 	f.alloc.Remove(lo, hi)
 	return freed, nil
+}
+
+// punch makes [off, end) a hole, and zeros where it is less than a page.
+func punch(fd *os.File, off, end int64) error {
+	const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	return os.NewSyscallError("fallocate", unix.Fallocate(int(fd.Fd()), mode, off, end-off))
 }
 
 // Reset drops all bytes and the descriptor. It returns the space given back;
@@ -227,7 +174,7 @@ func (f *File) Reset() (freed int64) {
 	defer f.mu.Unlock()
 	freed = f.alloc.Bytes()
 	f.alloc.Clear()
-	f.heap = nil
+	f.mem.reset()
 	if f.fd != nil {
 		_ = f.fd.Close() // nothing in it is wanted
 		f.fd = nil
