@@ -78,6 +78,7 @@ type Options struct {
 	DrainTimeout   time.Duration
 
 	// The server process.
+	Config     string
 	Foreground bool
 	Nonempty   bool
 	StateDir   string

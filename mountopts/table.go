@@ -19,6 +19,13 @@ func (r row) isSecret() bool { _, ok := r.value.(*secretValue); return ok }
 
 func (r row) isBool() bool { _, ok := r.value.(*boolValue); return ok }
 
+func (r row) addTo(fs *pflag.FlagSet) {
+	f := fs.VarPF(r.value, r.name, r.short, r.usage)
+	if r.isBool() {
+		f.NoOptDefVal = "true"
+	}
+}
+
 func (o *Options) table() []row {
 	return []row{
 		{"endpoint", "", (*stringValue)(&o.Endpoint), "URL of the service, when it is not the provider's own"},
@@ -67,6 +74,7 @@ func (o *Options) table() []row {
 		{"mount-timeout", "", (*durationValue)(&o.MountTimeout), "how long mounting tries again while network or credentials are not there yet (default 0s, with _netdev 1m0s)"},
 		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},
 
+		{"config", "", (*stringValue)(&o.Config), "YAML `FILE` with options: for all mounts, and below the path of a mount point for that one"},
 		{"foreground", "f", (*boolValue)(&o.Foreground), "stay in the foreground, log to stderr"},
 		{"nonempty", "", (*boolValue)(&o.Nonempty), "allow a mount point that has entries"},
 		{"state-dir", "", (*stringValue)(&o.StateDir), "directory for what must outlive the process"},
@@ -99,10 +107,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		return pflag.NormalizedName(normal(name))
 	})
 	for _, r := range o.rows {
-		f := fs.VarPF(r.value, r.name, r.short, r.usage)
-		if r.isBool() {
-			f.NoOptDefVal = "true"
-		}
+		r.addTo(fs)
 	}
 	fs.VarP(&listValue{o: o}, "options", "o", "mount options as mount(8) writes them: `name,name=value,...`")
 }

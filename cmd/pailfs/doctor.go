@@ -11,6 +11,7 @@ import (
 
 	"github.com/pailfs/pailfs/mountopts"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Results of a check.
@@ -72,6 +73,7 @@ func doctorCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&fix, "fix", false, "make the mount point refuse files while nothing is mounted, and keep updatedb out (as root)")
 	o.AddFlags(cmd.Flags())
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "json" && f.Name != "fix" })
 	return cmd
 }
 

@@ -107,7 +107,10 @@ func root(args []string, secret *hidden) *cobra.Command {
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
-	cmd.AddCommand(mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand(), lsCommand(), duCommand(), cpCommand(), rmCommand(), versionCommand())
+	cmd.AddGroup(&cobra.Group{ID: "mounts", Title: "Mounts:"}, &cobra.Group{ID: "objects", Title: "Objects, without a mount:"})
+	addTo(cmd, "mounts", mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand())
+	addTo(cmd, "objects", lsCommand(), duCommand(), cpCommand(), rmCommand())
+	cmd.AddCommand(versionCommand())
 	return cmd
 }
 

@@ -23,15 +23,24 @@ func mountCommand(argv []string, secret *hidden) *cobra.Command {
 			"  pailfs mount s3://backups/db /mnt/backups\n" +
 			"  pailfs mount -o ro,allow_other 's3://media?endpoint=https://minio.example:9000&path-style=true' /mnt/media",
 		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && o.Config != "" {
+				return nil // the source is in the file
+			}
 			if len(args) != 2 {
 				return usage(errors.New("mount needs a source and a mount point: pailfs mount s3://bucket /mnt"))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Source, o.Mountpoint = args[0], args[1]
 			if envErr != nil {
 				return usage(envErr)
+			}
+			o.Source, o.Mountpoint = args[0], args[len(args)-1]
+			if o.Config != "" {
+				var err error
+				if o, err = withConfig(o, argv, args); err != nil {
+					return usage(err)
+				}
 			}
 			if err := o.Finish(); err != nil {
 				return usage(err)
@@ -54,5 +63,6 @@ func mountCommand(argv []string, secret *hidden) *cobra.Command {
 	}
 	o.AddFlags(cmd.Flags())
 	cmd.Flags().SortFlags = false
+	groupFlags(cmd, o)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -202,5 +203,34 @@ func TestListen(t *testing.T) {
 	}
 	if _, err := http.Get(found[1]); err == nil {
 		t.Error("still served after umount")
+	}
+}
+
+// Options come from --config, below the environment and the command line.
+func TestConfigFile(t *testing.T) {
+	s := newSite(t)
+	conf := filepath.Join(filepath.Dir(s.run), "pailfs.yaml")
+	text := fmt.Sprintf("log-level: error\nmemory: 100M\nparallel: 3\n%s:\n  source: file://%s\n  options: noexec\n  parallel: 4\n", s.point, s.bucket)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.command("mount", "--config", conf, "--log-level=warn", s.point)
+	if out, code := s.finish(cmd); code != 0 || out != "" {
+		t.Fatalf("exit code %d, printed %q", code, out)
+	}
+	m, mounted, err := mounts.At(s.point)
+	if err != nil || !mounted || !strings.Contains(m.Flags, "noexec") || m.Source != "file://"+s.bucket {
+		t.Errorf("%+v, %v, %v", m, mounted, err)
+	}
+	if out, _ := s.pailfs("status", "--json", s.point); !strings.Contains(out, `"log_level": "warn"`) {
+		t.Errorf("status %s", out)
+	}
+	if out, code := s.pailfs("umount", s.point); code != 0 {
+		t.Errorf("umount: exit code %d, printed %q", code, out)
+	}
+	out, code := s.pailfs("mount", "--config", conf, "/mnt/other")
+	checkLine(t, "no section", out, "no section /mnt/other")
+	if code != exitUsage {
+		t.Errorf("exit code %d", code)
 	}
 }
