@@ -32,6 +32,7 @@ type dir struct {
 
 	known    *listing // what the store had at known.at
 	recalled recalled
+	reading  reading
 	seq      int64    // of our last change
 	changes  []change // since the oldest listing under way began
 	listings int      // under way

@@ -11,6 +11,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/pailfs/pailfs/fs/draft"
+	"github.com/pailfs/pailfs/fs/prefetch"
 	"github.com/pailfs/pailfs/fs/readahead"
 	"github.com/pailfs/pailfs/objstore"
 )
@@ -34,8 +35,12 @@ func (f *file) readAt(ctx context.Context, b []byte, off int64) (int, error) {
 	for {
 		f.mu.Lock()
 		dr, dead := f.draft, f.dead
+		small := f.reader == nil && f.obj.Size <= prefetch.MaxSize
 		p := f.pin()
 		f.mu.Unlock()
+		if small && p != nil {
+			f.readNext()
+		}
 		if dead != nil {
 			return 0, syscall.ESTALE
 		}

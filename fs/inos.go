@@ -14,10 +14,15 @@ type inos struct {
 	used map[uint64]int
 }
 
-func (t *inos) alloc(key string) uint64 {
+// inoOf is the number of a key, unless another node has it.
+func inoOf(key string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(key))
-	n := h.Sum64()
+	return h.Sum64()
+}
+
+func (t *inos) alloc(key string) uint64 {
+	n := inoOf(key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for n <= 1 || n == ^uint64(0) || t.used[n] > 0 { // 0, 1 and the last are go-fuse's

@@ -30,6 +30,7 @@ type entry struct {
 type listing struct {
 	at      time.Time
 	entries map[string]entry
+	orders  *orders // nil until they are needed; not after a change
 }
 
 // change is one change of ours to a directory, kept while listings are under
@@ -62,6 +63,7 @@ func (d *dir) noteDir(name string)  { d.note(change{entry: entry{name: name, isD
 func (d *dir) noteGone(name string) { d.note(change{gone: true, entry: entry{name: name}}) }
 
 func (l *listing) apply(c change) {
+	l.orders = nil
 	if c.gone {
 		delete(l.entries, c.name)
 	} else {

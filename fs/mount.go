@@ -18,6 +18,7 @@ import (
 	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/fs/draft"
 	"github.com/pailfs/pailfs/fs/keypath"
+	"github.com/pailfs/pailfs/fs/prefetch"
 	"github.com/pailfs/pailfs/fs/readahead"
 	"github.com/pailfs/pailfs/internal/registry"
 	"github.com/pailfs/pailfs/objstore"
@@ -89,6 +90,7 @@ type mount struct {
 	serial atomic.Uint64
 	drafts *draft.Pool
 	reads  *readahead.Pool
+	ahead  *prefetch.Pool
 	late   sync.WaitGroup // what goes on after the call that caused it
 
 	registry     *registry.Registry // nil without a state directory
@@ -163,8 +165,10 @@ func newMount(opt Options) *mount {
 	m.drafts = draft.NewPool(draft.Options{
 		Store: opt.Store, Memory: writes, Parallel: opt.Parallel, Private: m.private, Log: opt.Log,
 	})
+	memory := semaphore.NewWeighted(reads)
+	m.ahead = prefetch.New(opt.Cache.Over(opt.Store), memory)
 	m.reads = readahead.NewPool(readahead.Options{
-		Store: opt.Cache.Over(opt.Store), Memory: semaphore.NewWeighted(reads), Limit: reads,
+		Store: m.ahead, Memory: memory, Limit: reads,
 		MaxWindow: opt.MaxWindow, Parallel: opt.Parallel, Log: opt.Log,
 	})
 	m.root = m.newDir(nil, "")
@@ -263,6 +267,7 @@ func (s *Server) Drain(ctx context.Context) []Unsaved {
 		}
 	}
 	m.stopCleaning()
+	m.ahead.Close()
 	m.late.Wait()
 	m.saveRecalled()
 	if err := m.drafts.Close(ctx); err != nil {

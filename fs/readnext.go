@@ -1,0 +1,115 @@
+package fs
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/pailfs/pailfs/fs/keypath"
+	"github.com/pailfs/pailfs/fs/prefetch"
+)
+
+const (
+	// ordered is how many names at most a directory has whose files are
+	// prefetched: beyond, finding out what comes next takes too long.
+	ordered = 20_000
+
+	// maxSkip is how many files a program may leave out and still be one that
+	// reads a directory from end to end.
+	maxSkip = 8
+
+	firstWindow = 8 // files fetched ahead of one that reads a directory
+	maxWindow   = 64
+)
+
+// orders are the two in which programs read the files of a directory: as it is
+// listed (tar, rsync), and by inode number (cp, find in large directories).
+type orders [2]struct {
+	names []string
+	place map[string]int
+}
+
+// orders are made when they are first needed. d.mu must be held.
+func (l *listing) inOrder(prefix string) *orders {
+	if l.orders != nil || len(l.entries) > ordered {
+		return l.orders
+	}
+	l.orders = &orders{}
+	var names []string
+	ino := map[string]uint64{}
+	for name, e := range l.entries {
+		if !e.isDir {
+			names = append(names, name)
+			ino[name] = inoOf(keypath.File(prefix, name))
+		}
+	}
+	byIno := slices.Clone(names)
+	slices.Sort(names)
+	slices.SortFunc(byIno, func(a, b string) int { return cmp.Compare(ino[a], ino[b]) })
+	for i, names := range [][]string{names, byIno} {
+		o := &l.orders[i]
+		o.names, o.place = names, make(map[string]int, len(names))
+		for n, name := range names {
+			o.place[name] = n
+		}
+	}
+	return l.orders
+}
+
+// reading is how far a program has come that reads the files of a directory one
+// after the other. Guarded by dir.mu.
+type reading struct {
+	last string
+	runs [2]int // files in order of late, in each of the orders
+}
+
+// readNext is told that a file is being read from the store, and fetches those
+// that are likely to be read next. The listing that tells which they are may be
+// old: what is fetched is a version, and used only if it is the one wanted.
+func (f *file) readNext() {
+	d, name := f.m.tree.at(&f.place)
+	prefix := f.m.tree.prefix(d)
+	for _, e := range d.likelyNext(prefix, name) {
+		if !f.m.ahead.Fetch(e.obj) {
+			return
+		}
+	}
+}
+
+func (d *dir) likelyNext(prefix, name string) []entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil {
+		return nil
+	}
+	all := d.known.inOrder(prefix)
+	if all == nil {
+		return nil
+	}
+	r, best := &d.reading, 0
+	for i := range all {
+		step := all[i].place[name] - all[i].place[r.last]
+		_, here := all[i].place[name]
+		_, there := all[i].place[r.last]
+		if here && there && step > 0 && step <= maxSkip {
+			r.runs[i]++
+		} else {
+			r.runs[i] = 0
+		}
+		if r.runs[i] > r.runs[best] {
+			best = i
+		}
+	}
+	r.last = name
+	if r.runs[best] < 2 {
+		return nil
+	}
+	window := min(firstWindow<<min(r.runs[best]-2, 10), maxWindow)
+	from := all[best].place[name] + 1
+	var next []entry
+	for _, n := range all[best].names[from:min(from+window, len(all[best].names))] {
+		if e := d.known.entries[n]; d.local[n] == nil && e.obj.Size <= prefetch.MaxSize {
+			next = append(next, e)
+		}
+	}
+	return next
+}
