@@ -58,5 +58,5 @@ func TestP1CloseIsCommit(t *testing.T) {
 		p.holds(t, "f", want, "after the last close")
 		m.umount(t)
 		p.leftovers(t)
-	}, mountTargets...)
+	}, everyMount...)
 }

@@ -70,7 +70,7 @@ func TestP6CrashSafe(t *testing.T) {
 		again.umount(t)
 		look("after the next mount")
 		p.leftovers(t)
-	}, mountTargets...)
+	}, everyMount...)
 }
 
 // TestP6StaleMountPoint: after kill -9 the mount point can be used again

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 
@@ -78,4 +79,6 @@ var (
 	allTargets   = []string{"plain", "file", "s3"}
 	mountTargets = []string{"file", "s3"}
 	cloudTargets = []string{"gcs", "azure"}
+
+	everyMount = append(slices.Clone(mountTargets), cloudTargets...) // for what hangs on the store's ways
 )

@@ -21,7 +21,7 @@ func TestP3NothingIsSilentlyOverwritten(t *testing.T) {
 	for how, flag := range flags {
 		for size, n := range map[string]int{"one part": 1000, "many parts": 2*partSize + 1000} {
 			t.Run(how+"/"+size, func(t *testing.T) {
-				onTargets(t, func(t *testing.T, p *place) { raceOnKey(t, p, flag, n) }, mountTargets...)
+				onTargets(t, func(t *testing.T, p *place) { raceOnKey(t, p, flag, n) }, everyMount...)
 			})
 		}
 	}
