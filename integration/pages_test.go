@@ -27,12 +27,15 @@ type stage struct {
 	endpoint string   // of every mount that names none
 	env      []string // of the commands
 	replace  []string // pairs, in the text of the commands
+	home     string   // where a session runs
 }
 
 // stages make the stage of each page of docs/providers.
 var stages = map[string]func(t *testing.T) stage{
-	"azure.md": azureStage,
-	"gcs.md":   gcsStage,
+	"azure.md":     azureStage,
+	"gcs.md":       gcsStage,
+	"directory.md": directoryStage,
+	"s3.md":        s3Stage,
 }
 
 // TestProviderPages runs every command of the pages about providers. One that
@@ -56,6 +59,10 @@ func TestProviderPages(t *testing.T) {
 			defer func() { <-slots }()
 			text, err := os.ReadFile(file)
 			check(t, err)
+			if strings.Contains(string(text), session) {
+				runSession(t, filepath.Base(file), make(t), string(text))
+				return
+			}
 			newPageRun(t, make(t)).all(t, string(text))
 		})
 	}

@@ -145,7 +145,7 @@ func TestSecretsInErrors(t *testing.T) {
 	p.env = servers.Endpoint{}.Env()
 	good := p.source
 	for name, args := range map[string][]string{
-		"refused":           {good + "&access-key-id=" + secret + "x&secret-access-key=" + secret},
+		"refused":           {good + "&access-key-id=nobody&secret-access-key=" + secret},
 		"unknown parameter": {good + "&seret=" + secret},
 		"unknown option":    {"-o", "secret-acess-key=" + secret, good},
 		"unknown flag":      {"--secret-acess-key=" + secret, good},

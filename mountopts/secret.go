@@ -43,7 +43,8 @@ func (o *Options) EnvSecrets(environ []string) (asFlags, rest []string) {
 }
 
 // Scrub hides in a text the secrets of the options and of the source URL, for
-// what others say: errors, log records, answers.
+// what others say: errors, log records, answers. The ID of an access key, which
+// stores name in their refusals, and what is too short to be a secret stay.
 func (o *Options) Scrub(text string) string {
 	for _, s := range o.secretTexts() {
 		text = strings.ReplaceAll(text, s, hidden)
@@ -56,14 +57,14 @@ func (o *Options) Scrub(text string) string {
 func (o *Options) secretTexts() []string {
 	texts := append(urlSecrets(o.Source), urlSecrets(o.Endpoint)...)
 	for _, r := range o.rows {
-		if value := raw(r.value); r.isSecret() && isSecret(r.name, value) {
+		if value := raw(r.value); r.isSecret() && isSecret(r.name, value) && r.name != "access-key-id" {
 			texts = append(texts, value)
 			texts = append(texts, inner(value)...)
 		}
 	}
 	var all []string
 	for _, s := range texts {
-		if s == "" {
+		if len(s) < 4 {
 			continue
 		}
 		quoted := strconv.Quote(s)

@@ -81,6 +81,17 @@ func TestEnvSecrets(t *testing.T) {
 	}
 }
 
+// TestScrubLeavesSense: words of a message that happen to be an access key.
+func TestScrubLeavesSense(t *testing.T) {
+	o, err := finished(t, "minio://minio:pwd@b", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := "minio://b: the password of minio is wrong"; o.Scrub(text) != text {
+		t.Errorf("%q", o.Scrub(text))
+	}
+}
+
 // TestOptionSecretsStayHidden: in whatever way one may be repeated.
 func TestOptionSecretsStayHidden(t *testing.T) {
 	for _, tt := range []struct {

@@ -191,6 +191,9 @@ func startS3() (Endpoint, *process, func(), error) {
 	return Endpoint{}, nil, nil, lastErr
 }
 
+// Versitygw is the program of S3, for a test that starts it as its users do.
+func Versitygw() (string, error) { return versitygw.install() }
+
 // Bucket makes an empty bucket for one test and removes it, with all that is in
 // it, when the test ends.
 func Bucket(t testing.TB, ep Endpoint) string {

@@ -3,11 +3,15 @@ package s3store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -312,5 +316,63 @@ func TestCopyLimit(t *testing.T) {
 	o, err := objstore.CopyObject(t.Context(), s, "dst", objstore.Object{Key: "src", Size: size, Version: "e"}, objstore.CopyOptions{Metadata: map[string]string{}})
 	if err != nil || o.Size != size || copied != size {
 		t.Errorf("%+v, %v: %d bytes copied, %d at most at once", o, err, copied, largest)
+	}
+}
+
+// TestPolicyIsEnough: the least policy of docs/providers/s3.md allows every
+// request that is made.
+func TestPolicyIsEnough(t *testing.T) {
+	text, err := os.ReadFile("../../docs/providers/s3.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```json\n")
+	policy, _, _ := strings.Cut(rest, "```")
+	var doc struct {
+		Statement []struct {
+			Action   any
+			Resource string
+		}
+	}
+	if err := json.Unmarshal([]byte(policy), &doc); err != nil {
+		t.Fatal(err)
+	}
+	unused := map[string]bool{}
+	for _, s := range doc.Statement {
+		for action := range strings.FieldsSeq(strings.Trim(fmt.Sprint(s.Action), "[]")) {
+			unused[action] = true
+		}
+	}
+	allowed := maps.Clone(unused)
+	a := &adversary{}
+	s := opposed(t, a)
+	exercise(t, s)
+	for _, r := range a.requests {
+		q := r.URL.Query()
+		var needs []string
+		switch {
+		case r.Method == http.MethodGet && q.Get("list-type") == "2":
+			needs = []string{"s3:ListBucket"}
+		case r.Method == http.MethodGet && !q.Has("uploads"), r.Method == http.MethodHead:
+			needs = []string{"s3:GetObject"}
+		case r.Method == http.MethodDelete && q.Has("uploadId"):
+			needs = []string{"s3:AbortMultipartUpload"}
+		case r.Method == http.MethodDelete:
+			needs = []string{"s3:DeleteObject"}
+		case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
+			needs = []string{"s3:GetObject", "s3:PutObject"}
+		case r.Method == http.MethodPut, r.Method == http.MethodPost && (q.Has("uploads") || q.Has("uploadId")):
+			needs = []string{"s3:PutObject"}
+		default:
+			needs = []string{"of " + r.Method + " " + r.URL.String()}
+		}
+		for _, action := range needs {
+			if delete(unused, action); !allowed[action] {
+				t.Errorf("the policy lacks the action %s", action)
+			}
+		}
+	}
+	if len(unused) > 0 {
+		t.Errorf("the policy allows what is not needed: %v", slices.Sorted(maps.Keys(unused)))
 	}
 }
