@@ -143,3 +143,33 @@ func TestErrnosHaveKinds(t *testing.T) {
 		wantKind(t, no.Error(), classify("put", "k", err), kind)
 	}
 }
+
+// A file that has just been made and is not locked yet looks as if it had been
+// left behind.
+func TestCleaningSparesTheNewborn(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := open(t, dir), open(t, dir)
+	later, stop := time.Now().Add(time.Hour), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if _, err := theirs.AbortStale(context.Background(), "", later); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for i := range 500 {
+		if _, err := ours.Put(t.Context(), "k", section([]byte("x")), objstore.PutOptions{}); err != nil {
+			t.Fatalf("put %d: %v", i, err)
+		}
+	}
+	close(stop)
+	check(t, <-done)
+}

@@ -33,16 +33,35 @@ func (s *Store) newTempNamed(name string) (*temp, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := openat(dirs.temp, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for {
+		fd, err := openat(dirs.temp, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		kept, err := claim(fd)
+		if err != nil {
+			unix.Close(fd)
+			_ = unix.Unlinkat(dirs.temp, name, 0)
+			return nil, err
+		}
+		if kept {
+			return &temp{s: s, name: name, file: os.NewFile(uintptr(fd), name)}, nil
+		}
 		unix.Close(fd)
-		_ = unix.Unlinkat(dirs.temp, name, 0)
-		return nil, err
 	}
-	return &temp{s: s, name: name, file: os.NewFile(uintptr(fd), name)}, nil
+}
+
+// claim locks a new file, and reports whether it still is there: before it was
+// locked another process may have taken it for one that was left behind.
+func claim(fd int) (kept bool, err error) {
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(fd, unix.LOCK_EX)
+	}
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Fstat(fd, &st)
+	}
+	return st.Nlink > 0, err
 }
 
 // rename moves the file to its place; discard then only closes it.
