@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,48 +20,63 @@ import (
 // TestSecrets gives the credentials outright, in every way there is: they work,
 // one warning is said, and nothing that pailfs says or shows has them.
 func TestSecrets(t *testing.T) {
+	s3Keys := func(give func(p *place, id, secret string) []string) func(*testing.T, *place) ([]string, string) {
+		return func(_ *testing.T, p *place) ([]string, string) {
+			ep := p.bucket.endpoint
+			p.env = servers.Endpoint{}.Env() // no credentials
+			return give(p, ep.AccessKey, ep.SecretKey), ep.SecretKey
+		}
+	}
 	for _, c := range []struct {
-		name   string
-		source func(source, id, secret string) string // nil: none there
-		flags  func(id, secret string) []string
-		env    func(id, secret string) []string
-		quiet  bool // nobody else could read them: no warning
+		name, kind string
+		// give changes the place, and returns flags and the secret.
+		give  func(*testing.T, *place) ([]string, string)
+		quiet bool // nobody else could read it: no warning
 	}{
-		{name: "user of the URL", source: func(source, id, secret string) string {
-			return strings.Replace(source, "s3://", "s3://"+id+":"+secret+"@", 1)
-		}},
-		{name: "parameters of the URL", source: func(source, id, secret string) string {
-			return source + "&access-key-id=" + id + "&secret-access-key=" + secret
-		}},
-		{name: "flags", flags: func(id, secret string) []string {
+		{name: "user of the URL", kind: "s3", give: s3Keys(func(p *place, id, secret string) []string {
+			p.source = strings.Replace(p.source, "s3://", "s3://"+id+":"+secret+"@", 1)
+			return nil
+		})},
+		{name: "parameters of the URL", kind: "s3", give: s3Keys(func(p *place, id, secret string) []string {
+			p.source += "&AWS_ACCESS_KEY_ID=" + id + "&AWS_SECRET_ACCESS_KEY=" + secret
+			return nil
+		})},
+		{name: "flags", kind: "s3", give: s3Keys(func(_ *place, id, secret string) []string {
 			return []string{"--access-key-id", id, "--secret-access-key=" + secret}
-		}},
-		{name: "mount options", flags: func(id, secret string) []string {
+		})},
+		{name: "mount options", kind: "s3", give: s3Keys(func(_ *place, id, secret string) []string {
 			return []string{"-o", "rw,access_key_id=" + id + ",secret_access_key=" + secret + ",_netdev"}
+		})},
+		{name: "environment", kind: "s3", quiet: true, give: s3Keys(func(p *place, id, secret string) []string {
+			p.env = append(p.env, "PAILFS_ACCESS_KEY_ID="+id, "PAILFS_SECRET_ACCESS_KEY="+secret)
+			return nil
+		})},
+		{name: "account key", kind: "azure", give: func(t *testing.T, p *place) ([]string, string) {
+			ep := servers.Azure(t)
+			p.source += "&account=" + ep.Account + "&key=" + url.QueryEscape(ep.Key)
+			return nil, ep.Key[:40]
 		}},
-		{name: "environment", quiet: true, env: func(id, secret string) []string {
-			return []string{"PAILFS_ACCESS_KEY_ID=" + id, "PAILFS_SECRET_ACCESS_KEY=" + secret}
+		{name: "connection string", kind: "azure", give: func(t *testing.T, p *place) ([]string, string) {
+			ep := servers.Azure(t)
+			p.source, _, _ = strings.Cut(p.source, "?")
+			return []string{"--connection-string=AccountName=" + ep.Account + ";AccountKey=" + ep.Key + ";BlobEndpoint=" + ep.URL}, ep.Key[:40]
+		}},
+		{name: "key of a service account", kind: "gcs", give: func(t *testing.T, p *place) ([]string, string) {
+			text, err := os.ReadFile(serviceAccountKey(t))
+			check(t, err)
+			_, key, _ := strings.Cut(string(text), `PRIVATE KEY-----\n`)
+			return []string{"--credentials", string(text)}, key[:40]
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			p := newPlace(t, "s3")
-			ep := p.bucket.endpoint
-			p.env = servers.Endpoint{}.Env() // no credentials
-			if c.source != nil {
-				p.source = c.source(p.source, ep.AccessKey, ep.SecretKey)
-			}
-			flags := []string{"--debug"}
-			if c.flags != nil {
-				flags = append(flags, c.flags(ep.AccessKey, ep.SecretKey)...)
-			}
-			if c.env != nil {
-				p.env = append(p.env, c.env(ep.AccessKey, ep.SecretKey)...)
-			}
+			p := newPlace(t, c.kind)
+			source, env := p.source, p.env
+			flags, secret := c.give(t, p)
 			m := p.prepare(t)
-			out, err := m.start(flags...)
+			out, err := m.start(append(flags, "--debug")...)
 			if err != nil {
 				t.Fatalf("%v\n%s%s", err, out, m.logTail())
 			}
@@ -68,18 +84,23 @@ func TestSecrets(t *testing.T) {
 				t.Errorf("%d warnings: %q", warned, out)
 			}
 			check(t, os.WriteFile(filepath.Join(m.dir, "f"), []byte("text"), 0o644))
+			p.source, p.env = source, env // as the test itself reaches it
 			p.holds(t, "f", []byte("text"), "after close")
 
-			look := looking{t, ep.SecretKey}
+			look := looking{t, secret}
 			look.at("what mount said", []byte(out))
 			look.atProcess(m.pid)
 			look.atFile("/proc/mounts")
 			look.atFile("/proc/self/mountinfo")
+			said, err := p.pailfs("status", m.dir)
+			if err != nil || said == "" {
+				t.Errorf("status: %v: %s", err, said)
+			}
+			look.at("status", []byte(said))
 
-			// A commit that fails is in the log, and in the answer to umount.
 			busy, err := os.Create(filepath.Join(m.dir, "busy"))
 			check(t, err)
-			said, err := p.pailfs("umount", m.dir)
+			said, err = p.pailfs("umount", m.dir)
 			if err == nil {
 				t.Error("unmounted with a file open")
 			}

@@ -22,6 +22,9 @@ const (
 )
 
 func main() {
+	// The server process is started through /proc/self/exe: in lists of
+	// processes it would be called "exe".
+	_ = os.WriteFile("/proc/self/comm", []byte("pailfs"), 0)
 	completeEnvironment()
 	os.Exit(run(os.Args, os.Stderr))
 }

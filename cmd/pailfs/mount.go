@@ -15,8 +15,8 @@ func mountCommand(argv []string, secret *hidden) *cobra.Command {
 		Use:   "mount [flags] SOURCE MOUNTPOINT",
 		Short: "Mount a bucket; returns 0 when the mount answers",
 		Long: "Mount a bucket at a directory. SOURCE is file:///directory, s3://bucket[/prefix],\n" +
-			"minio://bucket[/prefix], b2://bucket[/prefix] or gs://bucket[/prefix], with ?endpoint=...&region=...&profile=...\n" +
-			"and such where needed. Credentials come from where the provider's own tools take them.\n\n" +
+			"gs://bucket[/prefix], azure://container[/prefix], or minio, r2, b2, wasabi or spaces://bucket[/prefix],\n" +
+			"with ?endpoint=...&region=...&profile=... and such where needed. Credentials come from where the provider's own tools take them.\n\n" +
 			"Each flag can also be written as -o name=value and as the variable PAILFS_NAME;\n" +
 			"-o also takes what mount(8) knows.",
 		Example: "  pailfs mount file:///srv/bucket /mnt/bucket\n" +

@@ -272,6 +272,9 @@ func TestTermination(t *testing.T) {
 	s.mount()
 	s.write("f", "text")
 	pid, wait := s.server()
+	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(name) != "pailfs\n" {
+		t.Errorf("the server process is called %q, %v", name, err)
+	}
 	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
