@@ -1,4 +1,6 @@
 # make build   the binary, bin/pailfs
+# make install the binary, the helpers of mount(8), man pages, completions, a systemd unit (PREFIX, DESTDIR); uninstall
+# make deb     a Debian package, in bin/
 # make demo    the main job on a directory: no account, no server
 # make test    set up the machine (as root, Debian: installs packages), run everything
 # make check   the same without the set-up
@@ -11,6 +13,9 @@ TAGS      := -tags disable_grpc_modules
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BINARY    := bin/pailfs
 PREFIX    ?= /usr/local
+SBINDIR   ?= /sbin
+ZSHDIR    ?= $(PREFIX)/share/zsh/site-functions
+PACKAGES  ?= bin
 PROCS     ?= 2
 BENCHARGS ?=
 SECTION   := .ci/section
@@ -20,7 +25,7 @@ export AWS_EC2_METADATA_DISABLED := true
 export GCE_METADATA_HOST := 127.0.0.1:1
 export PAILFS_BINARY := $(CURDIR)/$(BINARY)
 
-.PHONY: build install demo test check setup race lint uncached integration soak bench deps clean
+.PHONY: build install uninstall deb demo test check setup race lint uncached integration soak bench deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/pailfs
@@ -28,9 +33,26 @@ build:
 # mount(8) and fstab find the helpers in /sbin.
 install: build
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/pailfs
-	install -d $(DESTDIR)/sbin
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	for name in mount.pailfs mount.fuse.pailfs umount.pailfs umount.fuse.pailfs; do \
-		ln -sf $(PREFIX)/bin/pailfs $(DESTDIR)/sbin/$$name; done
+		ln -sf $(PREFIX)/bin/pailfs $(DESTDIR)$(SBINDIR)/$$name; done
+	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/pailfs@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/pailfs@.service
+	$(BINARY) man $(DESTDIR)$(PREFIX)/share/man
+	$(BINARY) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pailfs
+	$(BINARY) completion zsh > $(DESTDIR)$(ZSHDIR)/_pailfs
+	$(BINARY) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pailfs.fish
+
+uninstall:
+	cd $(DESTDIR)$(SBINDIR) && rm -f mount.pailfs mount.fuse.pailfs umount.pailfs umount.fuse.pailfs
+	rm -f $(DESTDIR)$(PREFIX)/bin/pailfs $(DESTDIR)$(PREFIX)/lib/systemd/system/pailfs@.service \
+		$(DESTDIR)$(PREFIX)/share/man/man1/pailfs.1 $(DESTDIR)$(PREFIX)/share/man/man1/pailfs-*.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man8/*mount.pailfs.8 $(DESTDIR)$(PREFIX)/share/man/man8/*mount.fuse.pailfs.8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pailfs $(DESTDIR)$(ZSHDIR)/_pailfs \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pailfs.fish
+
+deb: build
+	packaging/deb '$(VERSION)' '$(PACKAGES)'
 
 demo: build
 	@demo/demo.sh $(BINARY)
@@ -47,8 +69,10 @@ check:
 setup:
 	@$(SECTION) set-up .ci/setup
 
+# The tests of the drivers leave what docs/conformance.md is made of.
 race:
-	$(GO) test $(TAGS) -race -p $(PROCS) -timeout 15m $$($(GO) list $(TAGS) ./... | grep -v /integration)
+	PAILFS_CONFORMANCE=$(CURDIR)/bin/conformance $(GO) test $(TAGS) -race -p $(PROCS) -timeout 15m $$($(GO) list $(TAGS) ./... | grep -v /integration)
+	$(GO) run ./objstore/storetest/conformance bin/conformance docs/conformance.md
 
 # The file system with a cache that keeps nothing, and with one of one block.
 uncached: build

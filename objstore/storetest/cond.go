@@ -2,9 +2,12 @@ package storetest
 
 import "github.com/pailfs/pailfs/objstore"
 
-func condPut(c objstore.Caps) bool    { return c.CondPut }
-func condCopy(c objstore.Caps) bool   { return c.CondCopy }
-func condDelete(c objstore.Caps) bool { return c.CondDelete }
+var (
+	condPut    = need{func(c objstore.Caps) bool { return c.CondPut }, "conditions on writes are not promised"}
+	condCopy   = need{func(c objstore.Caps) bool { return c.CondCopy }, "conditions on copies are not promised"}
+	condDelete = need{func(c objstore.Caps) bool { return c.CondDelete }, "conditions on deletes are not promised"}
+	renames    = need{func(c objstore.Caps) bool { return c.AtomicRename }, "no rename in one call: a copy and a delete"}
+)
 
 var condTests = []test{
 	{name: "PutAbsent", run: testPutAbsent, needs: condPut},
@@ -14,7 +17,7 @@ var condTests = []test{
 	{name: "CopySource", run: testCopySource},
 	{name: "CopyDestination", run: testCopyDestination, needs: condCopy},
 	{name: "Delete", run: testDeleteCond, needs: condDelete},
-	{name: "Rename", run: testRenameCond, needs: func(c objstore.Caps) bool { return c.AtomicRename }},
+	{name: "Rename", run: testRenameCond, needs: renames},
 }
 
 var absent = objstore.Cond{Absent: true}

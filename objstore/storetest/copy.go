@@ -11,10 +11,10 @@ var copyTests = []test{
 	{name: "Metadata", run: testCopyMetadata},
 	{name: "Rewrite", run: testRewriteMetadata},
 	{name: "Missing", run: testCopyMissing},
-	{name: "TooLarge", run: testCopyTooLarge, needs: func(c objstore.Caps) bool { return c.MaxCopy <= 1<<20 }},
+	{name: "TooLarge", run: testCopyTooLarge, needs: need{func(c objstore.Caps) bool { return c.MaxCopy <= 1<<20 }, tooLarge}},
 	{name: "Part", run: testCopyPart},
 	{name: "PartOfNothing", run: testCopyPartFails},
-	{name: "Rename", run: testRename, needs: func(c objstore.Caps) bool { return c.AtomicRename }},
+	{name: "Rename", run: testRename, needs: renames},
 }
 
 func (f *fixture) copy(dst, src string, opt objstore.CopyOptions) objstore.Object {
@@ -90,7 +90,7 @@ func testCopyPart(f *fixture) {
 	u := f.upload("k", objstore.PutOptions{Metadata: map[string]string{"own": "1"}})
 	c, ok := u.(objstore.PartCopier)
 	if !ok {
-		f.Log("no PartCopier")
+		f.lacks("no copy of a range inside the store")
 		return
 	}
 	body := pattern(1, f.part+5)
@@ -106,7 +106,7 @@ func testCopyPartFails(f *fixture) {
 	u := f.upload("k", objstore.PutOptions{})
 	c, ok := u.(objstore.PartCopier)
 	if !ok {
-		f.Log("no PartCopier")
+		f.lacks("no copy of a range inside the store")
 		return
 	}
 	r := objstore.Range{Off: 0, Len: f.part}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,13 +48,16 @@ var oddKeys = map[string]string{
 func testOddKeys(f *fixture) {
 	long := strings.Repeat("0123456/", 128)[:1023] + "x"
 	try := func(name, key string) {
-		f.Run(name, func(t *testing.T) {
+		var lack string
+		ok := f.Run(name, func(t *testing.T) {
 			f := newFixture(t, f.s, f.dir+strings.ToLower(name)+"/")
 			testOddKey(f, key)
+			lack = f.lack
 		})
+		f.out.add(f.name+"/"+name, ok, lack)
 	}
-	for name, key := range oddKeys {
-		try(name, key)
+	for _, name := range slices.Sorted(maps.Keys(oddKeys)) {
+		try(name, oddKeys[name])
 	}
 	try("Long1024", long[:1024-len(f.dir+"long1024/")])
 	try("TooLong", long+"y")
@@ -63,6 +68,7 @@ func testOddKey(f *fixture, key string) {
 	_, err := f.s.Put(f.ctx, f.dir+key, section(body), objstore.PutOptions{})
 	if err != nil {
 		f.wantKind("put", err, objstore.ErrUnsupported)
+		f.lacks("refused")
 		f.wantList("left behind", f.list(""))
 		_, err = f.s.Stat(f.ctx, f.dir+key)
 		if k := f.kind("stat", err); k != objstore.ErrUnsupported && k != objstore.ErrNotFound {
@@ -119,6 +125,7 @@ func testFileAndDirectory(f *fixture) {
 	f.want("a", []byte("a"))
 	if err != nil {
 		f.wantKind("put below an object", err, objstore.ErrUnsupported)
+		f.lacks("refused")
 		f.wantAbsent("a/b")
 	} else {
 		f.want("a/b", []byte("b"))

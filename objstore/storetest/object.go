@@ -21,7 +21,7 @@ var objectTests = []test{
 	{name: "Metadata", run: testMetadata},
 	{name: "Checksums", run: testChecksums},
 	{name: "BrokenBody", run: testBrokenBody},
-	{name: "TooLarge", run: testTooLarge, needs: func(c objstore.Caps) bool { return c.MaxPut <= 1<<20 }},
+	{name: "TooLarge", run: testTooLarge, needs: need{func(c objstore.Caps) bool { return c.MaxPut <= 1<<20 }, tooLarge}},
 	{name: "AbortStale", run: testAbortStale},
 }
 
@@ -190,7 +190,7 @@ func testTooLarge(f *fixture) {
 func testAbortStale(f *fixture) {
 	cleaner, ok := f.s.(objstore.Cleaner)
 	if !ok {
-		f.Log("no Cleaner")
+		f.lacks("an upload leaves nothing that a later process could abort")
 		return
 	}
 	u := f.upload("mine/k", objstore.PutOptions{})

@@ -20,7 +20,10 @@ import (
 // Except names tests that a server fails and no driver could help, as
 // "List/Marker": the page of the provider says why.
 func Run(t *testing.T, open func(t *testing.T) objstore.Store, except ...string) {
-	t.Run("Bare", func(t *testing.T) { runAll(t, open(t), except) })
+	t.Run("Bare", func(t *testing.T) {
+		s := open(t)
+		runAll(t, s, except, newOutcomes(t, s))
+	})
 	t.Run("Prefixed", func(t *testing.T) {
 		outer := open(t)
 		ctx := t.Context()
@@ -38,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) objstore.Store, except ...string)
 			}
 			t.Errorf("a neighbour is listed: %q", o.Key)
 		}
-		runAll(t, inner, except)
+		runAll(t, inner, except, newOutcomes(t, outer))
 		for _, key := range decoys {
 			o, err := outer.Stat(ctx, key)
 			if err != nil || o.Size != int64(len(key)) {
@@ -62,7 +65,7 @@ func RunMissing(t *testing.T, open func(t *testing.T) objstore.Store) {
 	f.wantKind("list", err, objstore.ErrNotFound)
 }
 
-func runAll(t *testing.T, s objstore.Store, except []string) {
+func runAll(t *testing.T, s objstore.Store, except []string, out *outcomes) {
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -73,17 +76,24 @@ func runAll(t *testing.T, s objstore.Store, except []string) {
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for i, test := range group.tests {
-				if test.needs != nil && !test.needs(s.Caps()) {
+				name := group.name + "/" + test.name
+				if test.needs.of != nil && !test.needs.of(s.Caps()) {
 					t.Logf("%s: the Caps exclude it", test.name)
+					out.add(name, true, test.needs.otherwise)
 					continue
 				}
-				if slices.Contains(except, group.name+"/"+test.name) {
+				if slices.Contains(except, name) {
 					t.Logf("%s: known to fail here", test.name)
+					out.add(name, true, "known to fail")
 					continue
 				}
-				t.Run(test.name, func(t *testing.T) {
-					test.run(newFixture(t, s, fmt.Sprintf("%s-%02d/", strings.ToLower(group.name), i)))
+				f := &fixture{}
+				ok := t.Run(test.name, func(t *testing.T) {
+					*f = *newFixture(t, s, fmt.Sprintf("%s-%02d/", strings.ToLower(group.name), i))
+					f.out, f.name = out, name
+					test.run(f)
 				})
+				out.add(name, ok, f.lack)
 			}
 		})
 	}
@@ -92,8 +102,16 @@ func runAll(t *testing.T, s objstore.Store, except []string) {
 type test struct {
 	name  string
 	run   func(*fixture)
-	needs func(objstore.Caps) bool // nil: every store passes
+	needs need // zero: every store passes
 }
+
+// need is what a test wants of a store, and what to say of one without it.
+type need struct {
+	of        func(objstore.Caps) bool
+	otherwise string
+}
+
+const tooLarge = "the limit is too large to be tried here: memstore has a small one"
 
 // fixture is one test on a part of the store of its own.
 type fixture struct {
@@ -103,6 +121,10 @@ type fixture struct {
 	caps objstore.Caps
 	dir  string // prefix of every key of this test
 	part int64  // size of a part that need not be the last
+
+	out  *outcomes
+	name string // of the case
+	lack string // why the case had nothing to do; "" if it had
 }
 
 func newFixture(t *testing.T, s objstore.Store, dir string) *fixture {

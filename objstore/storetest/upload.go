@@ -6,18 +6,22 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-func anyOrder(c objstore.Caps) bool { return !c.OrderedParts }
+var (
+	anyOrder   = need{func(c objstore.Caps) bool { return !c.OrderedParts }, "parts are sent in order"}
+	smallParts = need{func(c objstore.Caps) bool { return !c.OrderedParts && c.MinPart <= 1<<16 }, "parts are large: cases with few of them do"}
+	largeParts = need{func(c objstore.Caps) bool { return c.MinPart > 1 }, "parts may have any size"}
+)
 
 // With a real provider a full part is 5 MiB: few tests use one.
 var uploadTests = []test{
 	{name: "OnePart", run: testOnePart},
 	{name: "ShortLast", run: testShortLast},
 	{name: "PartsChanged", run: testPartsChanged, needs: anyOrder},
-	{name: "PartSizes", run: testPartSizes, needs: func(c objstore.Caps) bool { return anyOrder(c) && c.MinPart <= 1<<16 }},
-	{name: "Parallel", run: testParallelParts, needs: func(c objstore.Caps) bool { return anyOrder(c) && c.MinPart <= 1<<16 }},
+	{name: "PartSizes", run: testPartSizes, needs: smallParts},
+	{name: "Parallel", run: testParallelParts, needs: smallParts},
 	{name: "Gap", run: testGap, needs: anyOrder},
 	{name: "FewerThanSent", run: testFewerThanSent, needs: anyOrder}, // a stream cannot take back
-	{name: "SmallFirst", run: testSmallFirst, needs: func(c objstore.Caps) bool { return c.MinPart > 1 }},
+	{name: "SmallFirst", run: testSmallFirst, needs: largeParts},
 	{name: "BadNumbers", run: testBadNumbers},
 	{name: "AbortTwice", run: testAbortTwice},
 	{name: "AbortAfterCommit", run: testAbortAfterCommit},
@@ -202,7 +206,7 @@ func testLateMetadata(f *fixture) {
 	u := f.upload("k", objstore.PutOptions{Metadata: map[string]string{"early": "1"}})
 	late, ok := u.(objstore.LateMetadata)
 	if !ok {
-		f.Log("no LateMetadata")
+		f.lacks("metadata go with the beginning of an upload")
 		return
 	}
 	f.sendParts(u, []byte("one"))
