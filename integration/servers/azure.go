@@ -39,7 +39,7 @@ func (e AzureEndpoint) Host() string { return strings.TrimSuffix(e.URL, "/"+e.Ac
 // credentials of the user or the machine: those of Azurite it knows.
 func (e AzureEndpoint) Env() []string {
 	return []string{
-		"AZURE_STORAGE_ACCOUNT=", "AZURE_STORAGE_KEY=", "AZURE_STORAGE_SAS_TOKEN=", "AZURE_STORAGE_CONNECTION_STRING=",
+		"AZURE_STORAGE_ACCOUNT=", "AZURE_STORAGE_KEY=", "AZURE_STORAGE_SAS_TOKEN=", "AZURE_STORAGE_CONNECTION_STRING=", "AZURE_STORAGE_SERVICE_ENDPOINT=",
 		"AZURE_CLIENT_ID=", "AZURE_TENANT_ID=", "AZURE_CLIENT_SECRET=", "AZURE_CONFIG_DIR=" + os.DevNull,
 	}
 }

@@ -31,6 +31,8 @@ type Config struct {
 	// "https://ACCOUNT.blob.core.windows.net" unless given. At an address or
 	// localhost the account is the first element of the path, as emulators have
 	// it; there "http://127.0.0.1:10000" is Azurite with its well-known account.
+	// "" is AZURE_STORAGE_SERVICE_ENDPOINT, unless for another account than that
+	// of the environment.
 	Endpoint string
 
 	// Credentials: the first of these that is set, then the environment's
@@ -86,6 +88,9 @@ func (c Config) resolve(getenv func(string) string) (Config, error) {
 		if err := c.fromConnectionString(); err != nil {
 			return c, err
 		}
+	}
+	if c.Endpoint == "" && (c.Account == "" || c.Account == getenv("AZURE_STORAGE_ACCOUNT")) {
+		c.Endpoint = getenv("AZURE_STORAGE_SERVICE_ENDPOINT")
 	}
 	if c.Account == "" {
 		c.Account = getenv("AZURE_STORAGE_ACCOUNT")

@@ -42,6 +42,10 @@ func TestResolve(t *testing.T) {
 			account: EmulatorAccount, endpoint: azuriteURL + "/devstoreaccount1", key: EmulatorKey},
 		"environment's signature": {env: map[string]string{"AZURE_STORAGE_ACCOUNT": "envacc", "AZURE_STORAGE_SAS_TOKEN": "?sig=S"},
 			account: "envacc", endpoint: "https://envacc.blob.core.windows.net", sas: "sig=S", azure: true},
+		"environment's endpoint": {env: map[string]string{"AZURE_STORAGE_SERVICE_ENDPOINT": azuriteURL},
+			account: EmulatorAccount, endpoint: azuriteURL + "/devstoreaccount1", key: EmulatorKey},
+		"environment's endpoint of another account": {give: Config{Account: "acc"}, env: map[string]string{"AZURE_STORAGE_SERVICE_ENDPOINT": azuriteURL},
+			account: "acc", endpoint: "https://acc.blob.core.windows.net", azure: true},
 		"anonymous": {give: Config{Account: "acc", Anonymous: true}, env: env, account: "acc", endpoint: "https://acc.blob.core.windows.net", azure: true},
 	} {
 		tt.give.Container = "cont"
