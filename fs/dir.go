@@ -32,7 +32,10 @@ type dir struct {
 
 	known    *listing // what the store had at known.at
 	recalled recalled
-	reading  reading
+	reading  reading // of files
+	looking  reading // for attributes that the store must be asked for
+	asks     map[string]*ask
+	statSubs bool     // listing a subdirectory tells too little of it
 	seq      int64    // of our last change
 	changes  []change // since the oldest listing under way began
 	listings int      // under way
@@ -237,12 +240,16 @@ func (d *dir) nodeOf(ctx context.Context, prefix string, e entry, out *fuse.Entr
 	child := d.GetChild(e.name)
 	if e.isDir {
 		sub, ok := ops[*dir](child)
-		if !ok || d.m.tree.isUnlinked(&sub.place) {
-			sub = d.m.newDir(d, e.name)
-			d.newInode(ctx, sub, keypath.Dir(prefix, e.name), syscall.S_IFDIR)
-		}
-		if err := sub.loadMarker(ctx, keypath.Dir(prefix, e.name)); err != nil {
-			return nil, errno(err)
+		if ok = ok && !d.m.tree.isUnlinked(&sub.place); !ok || !sub.isFresh() {
+			d.askNext(ctx, prefix, e.name)
+			a, err := d.answer(ctx, prefix, e)
+			if err != nil {
+				return nil, errno(err)
+			}
+			if !ok {
+				sub = a.sub
+				d.newInode(ctx, sub, keypath.Dir(prefix, e.name), syscall.S_IFDIR)
+			}
 		}
 		sub.entryOut(out)
 		return sub.EmbeddedInode(), 0
@@ -251,16 +258,12 @@ func (d *dir) nodeOf(ctx context.Context, prefix string, e entry, out *fuse.Entr
 		d.recall(prefix, []*objstore.Object{&e.obj})
 	}
 	if !e.obj.MetadataKnown {
-		e.asOf = time.Now()
-		obj, err := d.m.store.Stat(ctx, e.obj.Key)
-		if errors.Is(err, objstore.ErrNotFound) {
-			return nil, syscall.ENOENT
-		}
+		d.askNext(ctx, prefix, e.name)
+		a, err := d.answer(ctx, prefix, e)
 		if err != nil {
 			return nil, errno(err)
 		}
-		d.learn(e.name, obj)
-		e.obj = obj
+		e.obj, e.asOf = a.obj, a.asOf
 	}
 	f, ok := ops[*file](child)
 	if ok && f.adopt(e) {

@@ -13,10 +13,6 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-// statAhead is how many attributes are asked for side by side when a program
-// reads a directory and the listing does not carry them.
-const statAhead = 64
-
 // dirHandle is an open directory: a listing as it was when the reading began,
 // page by page, with the files that only this mount has at the end.
 type dirHandle struct {
@@ -29,15 +25,6 @@ type dirHandle struct {
 	next  int // in batch
 	done  bool
 	given map[string]bool // names that may come again: those of local files
-
-	stats map[string]*statCall // asked for ahead, by name
-}
-
-type statCall struct {
-	done chan struct{}
-	obj  objstore.Object
-	err  error
-	asOf time.Time
 }
 
 var (
@@ -60,7 +47,6 @@ func (h *dirHandle) start(ctx context.Context) error {
 	defer release()
 	h.prefix, h.off, h.next, h.done = prefix, 0, 0, false
 	h.given = map[string]bool{}
-	h.stats = map[string]*statCall{}
 	if h.d.m.tree.isUnlinked(&h.d.place) {
 		h.batch = []entry{}
 		return nil
@@ -76,7 +62,14 @@ func (h *dirHandle) start(ctx context.Context) error {
 func (d *dir) remembered() []entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil || time.Since(d.known.at) >= d.m.opt.AttrTTL {
+	if l := d.known; l != nil && l.ahead {
+		// A walk may be slower than the TTL.
+		l.ahead = false
+		if time.Since(l.at) < dirPatience*d.m.opt.AttrTTL {
+			l.until = time.Now().Add(d.m.opt.AttrTTL)
+		}
+	}
+	if !d.known.believed() {
 		return nil
 	}
 	ents := make([]entry, 0, len(d.known.entries))
@@ -159,7 +152,6 @@ func (h *dirHandle) fill(ctx context.Context) error {
 			return err
 		}
 		h.batch = ents
-		h.stats = map[string]*statCall{}
 		if !more {
 			h.pages.close()
 			h.pages = nil
@@ -207,47 +199,8 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	if prefix != h.prefix { // renamed while it is being read
 		return nil, syscall.ENOENT
 	}
-	e := h.batch[i]
-	if !e.isDir && !e.obj.MetadataKnown {
-		c := h.stat(ctx, i)
-		select {
-		case <-c.done:
-		case <-ctx.Done():
-			return nil, syscall.EINTR
-		}
-		if c.err != nil {
-			return nil, errno(c.err)
-		}
-		e.obj, e.asOf = c.obj, c.asOf
-	}
-	return h.d.nodeOf(ctx, prefix, e, out)
-}
-
-// stat asks for the attributes of entry i of the batch, and of those after it.
-func (h *dirHandle) stat(ctx context.Context, i int) *statCall {
-	if c := h.stats[h.batch[i].name]; c != nil {
-		return c
-	}
-	ctx = context.WithoutCancel(ctx)
-	asked := 0
-	for _, e := range h.batch[i:] {
-		if asked == statAhead {
-			break
-		}
-		if e.isDir || e.obj.MetadataKnown || h.stats[e.name] != nil {
-			continue
-		}
-		asked++
-		c := &statCall{done: make(chan struct{}), asOf: time.Now()}
-		h.stats[e.name] = c
-		go func() {
-			defer close(c.done)
-			if c.obj, c.err = h.d.m.store.Stat(ctx, e.obj.Key); c.err == nil {
-				h.d.learn(e.name, c.obj)
-			}
-		}()
-	}
-	return h.stats[h.batch[i].name]
+	h.d.askFor(ctx, prefix, h.batch[i:])
+	return h.d.nodeOf(ctx, prefix, h.batch[i], out)
 }
 
 // Seekdir goes to the entry after the one whose offset is off.

@@ -29,6 +29,8 @@ type entry struct {
 // our own changes since.
 type listing struct {
 	at      time.Time
+	until   time.Time // when it is believed no more
+	ahead   bool      // read before it was wanted, and not used yet
 	entries map[string]entry
 	orders  *orders // nil until they are needed; not after a change
 }
@@ -62,6 +64,9 @@ func (d *dir) noteFile(name string, obj objstore.Object) {
 func (d *dir) noteDir(name string)  { d.note(change{entry: entry{name: name, isDir: true}}) }
 func (d *dir) noteGone(name string) { d.note(change{gone: true, entry: entry{name: name}}) }
 
+// believed reports whether the store need not be asked again.
+func (l *listing) believed() bool { return l != nil && time.Now().Before(l.until) }
+
 func (l *listing) apply(c change) {
 	l.orders = nil
 	if c.gone {
@@ -76,7 +81,7 @@ func (l *listing) apply(c change) {
 func (d *dir) lookIn(name string) (e entry, found, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil || time.Since(d.known.at) >= d.m.opt.AttrTTL {
+	if !d.known.believed() {
 		return entry{}, false, false
 	}
 	e, found = d.known.entries[name]
@@ -94,6 +99,7 @@ type pages struct {
 	ask    func(token string) chan pageResult
 	next   chan pageResult // the page asked for ahead; nil at the end
 	cancel context.CancelFunc
+	once   bool             // one page, and no more
 	number int              // of the page that was given last
 	marker bool             // the directory's own was among them
 	shadow []string         // names of objects that a later prefix may shadow
@@ -106,16 +112,19 @@ type pageResult struct {
 }
 
 // read begins a listing. The pages are asked for one ahead, until done or close.
-func (d *dir) read(prefix string) *pages {
+func (d *dir) read(prefix string) *pages { return d.readUpTo(prefix, 0) }
+
+// readUpTo is read of one page with so many entries, unless most is 0.
+func (d *dir) readUpTo(prefix string, most int) *pages {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.mu.Lock()
 	d.listings++
-	p := &pages{d: d, m: d.m, prefix: prefix, seq: d.seq, at: time.Now(), cancel: cancel, all: map[string]entry{}}
+	p := &pages{d: d, m: d.m, prefix: prefix, seq: d.seq, at: time.Now(), cancel: cancel, all: map[string]entry{}, once: most > 0}
 	d.mu.Unlock()
 	p.ask = func(token string) chan pageResult {
 		next := make(chan pageResult, 1)
 		go func() {
-			page, err := d.m.store.List(ctx, objstore.ListRequest{Prefix: prefix, Delim: "/", Token: token})
+			page, err := d.m.store.List(ctx, objstore.ListRequest{Prefix: prefix, Delim: "/", Token: token, Max: most})
 			next <- pageResult{page, err}
 		}()
 		return next
@@ -139,8 +148,12 @@ func (p *pages) page(ctx context.Context) (ents []entry, more bool, err error) {
 	if r.err != nil {
 		return nil, false, r.err
 	}
-	if r.page.Next != "" {
-		p.next = p.ask(r.page.Next)
+	switch {
+	case r.page.Next == "":
+	case p.once:
+		p.all, more = nil, true
+	default:
+		p.next, more = p.ask(r.page.Next), true
 	}
 	p.number++
 	ents = p.entries(r.page)
@@ -155,7 +168,7 @@ func (p *pages) page(ctx context.Context) (ents []entry, more bool, err error) {
 	if p.next == nil {
 		p.finish()
 	}
-	return ents, p.next != nil, nil
+	return ents, more, nil
 }
 
 // entries merges the objects and prefixes of a page.
@@ -248,7 +261,7 @@ func (p *pages) finish() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p.all != nil {
-		l := &listing{at: p.at, entries: p.all}
+		l := &listing{at: p.at, until: p.at.Add(d.m.opt.AttrTTL), entries: p.all}
 		for _, c := range d.changes {
 			if c.seq > p.seq {
 				l.apply(c)

@@ -21,8 +21,8 @@ const (
 	maxWindow   = 64
 )
 
-// orders are the two in which programs read the files of a directory: as it is
-// listed (tar, rsync), and by inode number (cp, find in large directories).
+// orders are the two in which programs go through a directory: as it is listed
+// (tar, rsync), and by inode number (cp, find in large directories).
 type orders [2]struct {
 	names []string
 	place map[string]int
@@ -37,10 +37,12 @@ func (l *listing) inOrder(prefix string) *orders {
 	var names []string
 	ino := map[string]uint64{}
 	for name, e := range l.entries {
-		if !e.isDir {
-			names = append(names, name)
-			ino[name] = inoOf(keypath.File(prefix, name))
+		key := keypath.File(prefix, name)
+		if e.isDir {
+			key = keypath.Dir(prefix, name)
 		}
+		names = append(names, name)
+		ino[name] = inoOf(key)
 	}
 	byIno := slices.Clone(names)
 	slices.Sort(names)
@@ -55,11 +57,30 @@ func (l *listing) inOrder(prefix string) *orders {
 	return l.orders
 }
 
-// reading is how far a program has come that reads the files of a directory one
-// after the other. Guarded by dir.mu.
+// reading is how far a program has come that goes through a directory. Guarded
+// by dir.mu.
 type reading struct {
 	last string
-	runs [2]int // files in order of late, in each of the orders
+	runs [2]int // names in order of late, in each of the orders
+}
+
+// next notes that a name is taken, and says which order fits best and how many
+// names were taken in that order of late.
+func (r *reading) next(all *orders, name string) (best, run int) {
+	for i := range all {
+		now, here := all[i].place[name]
+		last, there := all[i].place[r.last]
+		if here && there && now > last && now <= last+maxSkip {
+			r.runs[i]++
+		} else {
+			r.runs[i] = 0
+		}
+		if r.runs[i] > r.runs[best] {
+			best = i
+		}
+	}
+	r.last = name
+	return best, r.runs[best]
 }
 
 // readNext is told that a file is being read from the store, and fetches those
@@ -85,29 +106,15 @@ func (d *dir) likelyNext(prefix, name string) []entry {
 	if all == nil {
 		return nil
 	}
-	r, best := &d.reading, 0
-	for i := range all {
-		step := all[i].place[name] - all[i].place[r.last]
-		_, here := all[i].place[name]
-		_, there := all[i].place[r.last]
-		if here && there && step > 0 && step <= maxSkip {
-			r.runs[i]++
-		} else {
-			r.runs[i] = 0
-		}
-		if r.runs[i] > r.runs[best] {
-			best = i
-		}
-	}
-	r.last = name
-	if r.runs[best] < 2 {
+	best, run := d.reading.next(all, name)
+	if run < 2 {
 		return nil
 	}
-	window := min(firstWindow<<min(r.runs[best]-2, 10), maxWindow)
+	window := min(firstWindow<<min(run-2, 10), maxWindow)
 	from := all[best].place[name] + 1
 	var next []entry
 	for _, n := range all[best].names[from:min(from+window, len(all[best].names))] {
-		if e := d.known.entries[n]; d.local[n] == nil && e.obj.Size <= prefetch.MaxSize {
+		if e := d.known.entries[n]; !e.isDir && d.local[n] == nil && e.obj.Size <= prefetch.MaxSize {
 			next = append(next, e)
 		}
 	}

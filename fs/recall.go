@@ -72,6 +72,14 @@ func sameListed(listed, o objstore.Object) bool {
 
 // learn remembers what the store said of one object of the directory.
 func (d *dir) learn(name string, o objstore.Object) {
+	d.mu.Lock()
+	if d.known != nil {
+		if e, ok := d.known.entries[name]; ok && !e.isDir && !e.obj.MetadataKnown && sameListed(e.obj, o) {
+			e.obj = o
+			d.known.entries[name] = e
+		}
+	}
+	d.mu.Unlock()
 	if !o.MetadataKnown || o.Version == "" || time.Since(o.ModTime) < unsettled || !d.m.recalls() {
 		return
 	}
