@@ -25,13 +25,15 @@ export AWS_EC2_METADATA_DISABLED := true
 export GCE_METADATA_HOST := 127.0.0.1:1
 export PAILFS_BINARY := $(CURDIR)/$(BINARY)
 
-.PHONY: build install uninstall deb demo test check setup race lint uncached integration soak bench deps clean
+.PHONY: build install install-files uninstall deb demo test check setup race lint uncached integration soak bench deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/pailfs
 
 # mount(8) and fstab find the helpers in /sbin.
-install: build
+install: build install-files
+
+install-files:
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/pailfs
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d

@@ -113,7 +113,7 @@ func root(args []string, secret *hidden) *cobra.Command {
 	cmd.AddGroup(&cobra.Group{ID: "mounts", Title: "Mounts:"}, &cobra.Group{ID: "objects", Title: "Objects, without a mount:"})
 	addTo(cmd, "mounts", mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand())
 	addTo(cmd, "objects", lsCommand(), duCommand(), cpCommand(), rmCommand())
-	cmd.AddCommand(versionCommand())
+	cmd.AddCommand(versionCommand(), manCommand())
 	return cmd
 }
 
