@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,8 +27,6 @@ type AzureEndpoint struct {
 	URL     string // http://127.0.0.1:PORT/ACCOUNT
 	Account string
 	Key     string
-
-	process *process
 }
 
 // Host is the endpoint without the account, as people write it.
@@ -54,70 +51,19 @@ func (e AzureEndpoint) Client() (*service.Client, error) {
 	return service.NewClientWithSharedKeyCredential(e.URL, key, nil)
 }
 
-var sharedAzure struct {
-	sync.Mutex
-	users    int
-	endpoint AzureEndpoint
-	stop     func()
-}
+var sharedAzure = shared[AzureEndpoint]{name: "Blob Storage", start: startAzure}
 
-// Azure returns the Blob Storage server that the tests of this process share,
-// started if this is the first. Like that of S3 it stops with its last user,
-// unless Main keeps it.
-func Azure(t testing.TB) AzureEndpoint {
-	t.Helper()
-	ep, err := holdAzure()
-	if err != nil {
-		t.Fatalf("start a Blob Storage server: %v", err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the Blob Storage server's output ends:\n%s", ep.process.tail())
-		}
-		sharedAzure.Lock()
-		sharedAzure.users--
-		last := sharedAzure.users == 0
-		sharedAzure.Unlock()
-		if last && !keep {
-			stopAzure()
-		}
-	})
-	return ep
-}
+// Azure returns the Blob Storage server that the tests of this process share.
+func Azure(t testing.TB) AzureEndpoint { return sharedAzure.hold(t) }
 
-func holdAzure() (AzureEndpoint, error) {
-	sharedAzure.Lock()
-	defer sharedAzure.Unlock()
-	if sharedAzure.stop == nil {
-		ep, stop, err := StartAzure()
-		if err != nil {
-			return AzureEndpoint{}, err
-		}
-		sharedAzure.endpoint, sharedAzure.stop = ep, stop
-	}
-	sharedAzure.users++
-	return sharedAzure.endpoint, nil
-}
-
-func stopAzure() {
-	sharedAzure.Lock()
-	defer sharedAzure.Unlock()
-	if sharedAzure.stop != nil && sharedAzure.users == 0 {
-		sharedAzure.stop()
-		sharedAzure.stop = nil
-	}
-}
-
-// StartAzure starts a Blob Storage server of the caller's own. Call stop to end
-// it and remove its data.
-func StartAzure() (ep AzureEndpoint, stop func(), err error) {
+func startAzure() (ep AzureEndpoint, p *process, stop func(), err error) {
 	main, err := azurite.install()
 	if err != nil {
-		return AzureEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	dir, lock, err := dataDir("azure")
 	if err != nil {
-		return AzureEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	remove := func() {
 		os.RemoveAll(dir)
@@ -127,18 +73,18 @@ func StartAzure() (ep AzureEndpoint, stop func(), err error) {
 	ep.Account = "devstoreaccount1"
 	ep.Key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 	for range 5 { // somebody may take the free port before the server does
-		ep.URL, ep.process, err = startAzurite(main, dir)
+		ep.URL, p, err = startAzurite(main, dir)
 		if err == nil {
 			break
 		}
 	}
 	if err != nil {
 		remove()
-		return AzureEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	ep.URL += "/" + ep.Account
-	return ep, func() {
-		ep.process.stop()
+	return ep, p, func() {
+		p.stop()
 		remove()
 	}, nil
 }

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -29,8 +28,6 @@ func FakeGCS() (string, error) { return fakeGCS.install() }
 type GCSEndpoint struct {
 	URL string // http://127.0.0.1:PORT
 	Raw string // the same server without the front
-
-	process *process
 }
 
 // API is the endpoint as it is written in the URL of a mount.
@@ -47,75 +44,25 @@ func (e GCSEndpoint) Env() []string {
 	}
 }
 
-var sharedGCS struct {
-	sync.Mutex
-	users    int
-	endpoint GCSEndpoint
-	stop     func()
-}
+var sharedGCS = shared[GCSEndpoint]{name: "Cloud Storage", start: startGCS}
 
-// GCS returns the Cloud Storage server that the tests of this process share,
-// started if this is the first. Like that of S3 it stops with its last user,
-// unless Main keeps it.
-func GCS(t testing.TB) GCSEndpoint {
-	t.Helper()
-	ep, err := holdGCS()
-	if err != nil {
-		t.Fatalf("start a Cloud Storage server: %v", err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the Cloud Storage server's output ends:\n%s", ep.process.tail())
-		}
-		sharedGCS.Lock()
-		sharedGCS.users--
-		last := sharedGCS.users == 0
-		sharedGCS.Unlock()
-		if last && !keep {
-			stopGCS()
-		}
-	})
-	return ep
-}
+// GCS returns the Cloud Storage server that the tests of this process share.
+func GCS(t testing.TB) GCSEndpoint { return sharedGCS.hold(t) }
 
-func holdGCS() (GCSEndpoint, error) {
-	sharedGCS.Lock()
-	defer sharedGCS.Unlock()
-	if sharedGCS.stop == nil {
-		ep, stop, err := StartGCS()
-		if err != nil {
-			return GCSEndpoint{}, err
-		}
-		sharedGCS.endpoint, sharedGCS.stop = ep, stop
-	}
-	sharedGCS.users++
-	return sharedGCS.endpoint, nil
-}
-
-func stopGCS() {
-	sharedGCS.Lock()
-	defer sharedGCS.Unlock()
-	if sharedGCS.stop != nil && sharedGCS.users == 0 {
-		sharedGCS.stop()
-		sharedGCS.stop = nil
-	}
-}
-
-// StartGCS starts a Cloud Storage server of the caller's own. Call stop to end
-// it; its objects are in its memory alone.
-func StartGCS() (ep GCSEndpoint, stop func(), err error) {
+// startGCS starts a Cloud Storage server. Its objects are in its memory alone.
+func startGCS() (ep GCSEndpoint, p *process, stop func(), err error) {
 	file, err := fakeGCS.install()
 	if err != nil {
-		return GCSEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	dir, lock, err := dataDir("gcs")
 	if err != nil {
-		return GCSEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		lock.Close()
-		return GCSEndpoint{}, nil, errors.Join(err, os.RemoveAll(dir))
+		return ep, nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	remove := func() {
 		front.Close()
@@ -124,20 +71,20 @@ func StartGCS() (ep GCSEndpoint, stop func(), err error) {
 	}
 	ep.URL = "http://" + front.Addr().String()
 	for range 5 { // somebody may take the free port before the server does
-		ep.Raw, ep.process, err = startFakeGCS(file, front.Addr().String(), dir)
+		ep.Raw, p, err = startFakeGCS(file, front.Addr().String(), dir)
 		if err == nil {
 			break
 		}
 	}
 	if err != nil {
 		remove()
-		return GCSEndpoint{}, nil, err
+		return ep, nil, nil, err
 	}
 	server := &http.Server{Handler: newGCSFront(ep.Raw)}
 	go server.Serve(front) // ends with Close
-	return ep, func() {
+	return ep, p, func() {
 		server.Close()
-		ep.process.stop()
+		p.stop()
 		remove()
 	}, nil
 }

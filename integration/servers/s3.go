@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -63,75 +62,10 @@ func (e Endpoint) Client() *s3.Client {
 	})
 }
 
-var shared struct {
-	sync.Mutex
-	users    int
-	endpoint Endpoint
-	process  *process
-	stop     func()
-}
+var sharedS3 = shared[Endpoint]{name: "S3", start: startS3}
 
-// S3 returns the S3 server that the tests of this process share, started if
-// this is the first. It stops when the last test that called S3 has ended; Main
-// keeps it running from one test to the next.
-func S3(t testing.TB) Endpoint {
-	t.Helper()
-	ep, release, err := holdS3()
-	if err != nil {
-		t.Fatalf("start an S3 server: %v", err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			shared.Lock()
-			if p := shared.process; p != nil {
-				t.Logf("the S3 server's output ends:\n%s", p.tail())
-			}
-			shared.Unlock()
-		}
-		release()
-	})
-	return ep
-}
-
-// Main runs the tests of a package whose tests use S3, with one server for all
-// of them: func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }.
-func Main(m *testing.M) int {
-	keep = true
-	defer stopGCS()
-	defer stopAzure()
-	defer func() {
-		shared.Lock()
-		defer shared.Unlock()
-		if shared.stop != nil {
-			shared.stop()
-			shared.stop, shared.process = nil, nil
-		}
-	}()
-	return m.Run()
-}
-
-var keep bool // set by Main before any test: the server outlives its users
-
-func holdS3() (Endpoint, func(), error) {
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.stop == nil {
-		ep, p, stop, err := startS3()
-		if err != nil {
-			return Endpoint{}, nil, err
-		}
-		shared.endpoint, shared.process, shared.stop = ep, p, stop
-	}
-	shared.users++
-	return shared.endpoint, sync.OnceFunc(func() {
-		shared.Lock()
-		defer shared.Unlock()
-		if shared.users--; shared.users == 0 && !keep && shared.stop != nil {
-			shared.stop()
-			shared.stop, shared.process = nil, nil
-		}
-	}), nil
-}
+// S3 returns the S3 server that the tests of this process share.
+func S3(t testing.TB) Endpoint { return sharedS3.hold(t) }
 
 // StartS3 starts an S3 server of the caller's own, for programs that are no
 // test. Call stop to end it and remove its data.

@@ -46,11 +46,8 @@ func TestS3IsSharedAndEndsWithItsLastUser(t *testing.T) {
 // TestServerDiesWithItsProcess kills a process that started a server.
 func TestServerDiesWithItsProcess(t *testing.T) {
 	if os.Getenv("PAILFS_TEST_CHILD") != "" {
-		S3(t)
-		shared.Lock()
-		pid := shared.process.cmd.Process.Pid
-		shared.Unlock()
-		os.Stdout.WriteString("server " + strconv.Itoa(pid) + " " + shared.endpoint.data + "\n")
+		ep := S3(t)
+		os.Stdout.WriteString("server " + strconv.Itoa(sharedS3.process.cmd.Process.Pid) + " " + ep.data + "\n")
 		select {} // until killed
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
