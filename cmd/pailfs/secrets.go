@@ -69,7 +69,10 @@ func hide(o *mountopts.Options, args []string) error {
 
 // file is a memory file with the arguments, for takeHidden.
 func (h *hidden) file() (*os.File, error) {
-	fd, err := unix.MemfdCreate("arguments", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("arguments", unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL) // vm.memfd_noexec may demand it
+	if err == unix.EINVAL {                                                         // before Linux 6.3
+		fd, err = unix.MemfdCreate("arguments", unix.MFD_CLOEXEC)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("hand over the arguments: %w", err)
 	}

@@ -249,7 +249,9 @@ func TestServerThatIgnoresConditions(t *testing.T) {
 	if n := strings.Count(log.String(), "looks just before it writes"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
 	}
-	storetest.Run(t, func(t *testing.T) objstore.Store { return opposed(t, deaf()) })
+	storetest.Run(t, func(t *testing.T) objstore.Store {
+		return opposed(t, deaf(), func(c *Config) { c.Checksum = ChecksumMD5 })
+	})
 }
 
 // TestServerThatIgnoresConditionsOfCommits: those of a Put are not enough.

@@ -54,9 +54,3 @@ func open(t testing.TB, change ...func(*Config)) *Store {
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) objstore.Store { return open(t) })
 }
-
-func TestContractWithMD5(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objstore.Store {
-		return open(t, func(c *Config) { c.Checksum = ChecksumMD5 })
-	})
-}
