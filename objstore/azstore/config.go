@@ -48,6 +48,8 @@ type Config struct {
 	RequestTimeout time.Duration  // longest silence of the network or the service; 0 means 60 s
 	Retry          objstore.Retry // zero values mean 6 attempts, 20 s
 
+	Limits *wire.Limits // nil for none
+
 	Log *slog.Logger // nil discards
 }
 
@@ -254,7 +256,7 @@ func (c Config) azure() bool {
 }
 
 func (c Config) network() wire.Network {
-	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
+	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout, Limits: c.Limits}
 }
 
 func environment(name string) string { return os.Getenv(name) }

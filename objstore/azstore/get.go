@@ -159,14 +159,7 @@ func (s *Store) getNothing(ctx context.Context, key string, r objstore.Range, co
 	if err != nil {
 		return nil, objstore.Object{}, s.classify("get", key, err)
 	}
-	o := object(key, &p)
-	switch {
-	case cond.Absent, cond.Version != "" && cond.Version != o.Version:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrCond}
-	case r.Off > o.Size, r.Off == o.Size && o.Size > 0, r.Len != 0 && o.Size > 0:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrRange}
-	}
-	return io.NopCloser(strings.NewReader("")), o, nil
+	return wire.Nothing(object(key, &p), r, cond)
 }
 
 // A body reads the bytes of one download, and compares their MD5 where the

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"cloud.google.com/go/storage"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 )
 
 func (s *Store) Stat(ctx context.Context, key string) (objstore.Object, error) {
@@ -142,14 +142,7 @@ func (s *Store) getNothing(ctx context.Context, key string, r objstore.Range, co
 	if err != nil {
 		return nil, objstore.Object{}, s.classify("get", key, err)
 	}
-	o := object(a)
-	switch {
-	case cond.Absent, cond.Version != "" && cond.Version != o.Version:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrCond}
-	case r.Off > o.Size, r.Off == o.Size && o.Size > 0, r.Len != 0 && o.Size > 0:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrRange}
-	}
-	return io.NopCloser(strings.NewReader("")), o, nil
+	return wire.Nothing(object(a), r, cond)
 }
 
 // A body reads the bytes of one download. The SDK opens it again where it

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -152,15 +151,10 @@ func getObject(key string, out *s3.GetObjectOutput) objstore.Object {
 // getNothing is a Get of no bytes: an empty range, or one of an empty object.
 func (s *Store) getNothing(ctx context.Context, key string, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error) {
 	o, err := s.head(ctx, "get", key, cond.Version)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, objstore.Object{}, err
-	case cond.Absent:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrCond}
-	case r.Off > o.Size, r.Off == o.Size && o.Size > 0, r.Len != 0 && o.Size > 0:
-		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrRange}
 	}
-	return io.NopCloser(strings.NewReader("")), o, nil
+	return wire.Nothing(o, r, cond)
 }
 
 // A body reads the bytes of one answer.

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/pailfs/pailfs/objstore"
 )
 
 var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
@@ -33,4 +35,16 @@ func ContentRange(h string) (off, end, size int64, ok bool) {
 	end, err2 := strconv.ParseInt(last, 10, 64)
 	size, err3 := strconv.ParseInt(total, 10, 64)
 	return off, end + 1, size, err1 == nil && err2 == nil && err3 == nil && off <= end && end < size
+}
+
+// Nothing is a Get of no bytes, where o is there: of an empty range, or of an
+// empty object.
+func Nothing(o objstore.Object, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error) {
+	switch {
+	case cond.Absent, cond.Version != "" && cond.Version != o.Version:
+		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: o.Key, Kind: objstore.ErrCond}
+	case r.Off > o.Size, r.Off == o.Size && o.Size > 0, r.Len != 0 && o.Size > 0:
+		return nil, objstore.Object{}, &objstore.Error{Op: "get", Key: o.Key, Kind: objstore.ErrRange}
+	}
+	return io.NopCloser(strings.NewReader("")), o, nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 )
@@ -29,6 +30,7 @@ type Network struct {
 	CABundle       string        // a PEM file of certificates trusted besides the system's
 	ConnectTimeout time.Duration // for a connection, and for its TLS handshake
 	RequestTimeout time.Duration // longest silence of the network or the service
+	Limits         *Limits
 }
 
 // Setup returns what sets up a transport. HTTP/1.1 alone: transfers run beside
@@ -53,13 +55,19 @@ func (n Network) Setup() (func(*http.Transport), error) {
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6},
 	}
 	return func(t *http.Transport) {
-		t.Proxy = http.ProxyFromEnvironment
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			// A transport asks this before each request, tries again included.
+			if err := n.Limits.request(r.Context()); err != nil {
+				return nil, err
+			}
+			return http.ProxyFromEnvironment(r)
+		}
 		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}
-			return &idleConn{conn, n.RequestTimeout}, nil
+			return n.Limits.conn(&idleConn{conn, n.RequestTimeout}), nil
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 		t.TLSHandshakeTimeout = n.ConnectTimeout

@@ -100,6 +100,29 @@ func TestContentRange(t *testing.T) {
 	}
 }
 
+func TestNothing(t *testing.T) {
+	full, empty := objstore.Object{Key: "k", Size: 5, Version: "v"}, objstore.Object{Key: "k", Version: "v"}
+	for _, tt := range []struct {
+		o    objstore.Object
+		r    objstore.Range
+		cond objstore.Cond
+		want error
+	}{
+		{full, objstore.Range{Off: 2}, objstore.Cond{}, nil},
+		{full, objstore.Range{Off: 2}, objstore.Cond{Version: "v"}, nil},
+		{empty, objstore.All, objstore.Cond{}, nil},
+		{full, objstore.Range{Off: 5}, objstore.Cond{}, objstore.ErrRange},
+		{full, objstore.All, objstore.Cond{}, objstore.ErrRange},
+		{full, objstore.Range{Off: 2}, objstore.Cond{Version: "w"}, objstore.ErrCond},
+		{full, objstore.Range{Off: 2}, objstore.Cond{Absent: true}, objstore.ErrCond},
+	} {
+		body, o, err := Nothing(tt.o, tt.r, tt.cond)
+		if !errors.Is(err, tt.want) || err == nil && (body == nil || o.Version != "v") {
+			t.Errorf("%+v of %+v: %v", tt.r, tt.o, err)
+		}
+	}
+}
+
 func TestParts(t *testing.T) {
 	if err := CheckPart("k", 1, 2, false); err != nil {
 		t.Error(err)
