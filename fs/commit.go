@@ -134,14 +134,14 @@ func (f *file) store(ctx context.Context, key string) error {
 		if errors.Is(err, objstore.ErrNotFound) {
 			err = objstore.NewError("copy", key, objstore.ErrCond, err) // removed by somebody else
 		}
-		if err == nil && dr != nil {
-			dr.SetBase(obj)
-		}
 	}
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
+	if f.draft != nil && !content {
+		f.draft.SetBase(obj) // also of a draft that was begun meanwhile
+	}
 	f.obj, f.committed, f.replaces = obj, true, ""
 	f.attrSaved = seq
 	f.checked = time.Now()
