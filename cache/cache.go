@@ -135,7 +135,7 @@ func (c *Cache) keep(id id, size, block int64, b []byte, inMemory, wait bool) {
 	switch {
 	case inMemory && c.memory != nil:
 		j.b = append([]byte(nil), b...) // for both: blocks do not change
-		c.memory.put(id, block, j.b)
+		c.memory.put(id, block, j.b, size)
 	case onDisk:
 		spare := c.spare.Get().(*[]byte)
 		j.b = (*spare)[:copy(*spare, b)]

@@ -109,7 +109,10 @@ func (w *world) check(obj objstore.Object, want []byte, off, n int64) {
 	if err != nil {
 		w.Fatalf("get %d+%d: %v", off, n, err)
 	}
-	end := min(off+n, int64(len(want)))
+	end := int64(len(want))
+	if n >= 0 {
+		end = min(off+n, end)
+	}
 	if !bytes.Equal(got, want[off:end]) {
 		w.Fatalf("get %d+%d: %d bytes that are not those of the object", off, n, len(got))
 	}
@@ -147,7 +150,13 @@ func TestSecondReadCostsNothing(t *testing.T) {
 				w.check(obj, want, BlockSize-1, 2)
 				w.check(obj, want, odd-1, 1)
 				w.check(obj, want, 5*BlockSize, BlockSize) // cut at the end
+				w.check(obj, want, 0, -1)
+				w.check(obj, want, BlockSize+1, -1)
 			})
+			whole, want := w.put("whole", 2*BlockSize)
+			w.expect(1, func() { w.check(whole, want, 0, -1) })
+			w.c.Flush()
+			w.expect(0, func() { w.check(whole, want, 0, -1) })
 			newer, bytes := w.put("a", odd+1)
 			w.expect(1, func() { w.check(newer, bytes, 0, odd+1) })
 		})

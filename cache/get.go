@@ -25,9 +25,8 @@ type Getter interface {
 }
 
 // Over returns a Getter that takes from c what it has, and keeps there what it
-// must fetch from g. Only a Get that names the version and a range is looked
-// up; of the Object that such a Get returns only Key and Version are sure to be
-// set.
+// must fetch from g. Only a Get that names the version is looked up; of the
+// Object that such a Get returns only Key and Version are sure to be set.
 func (c *Cache) Over(g Getter) Getter {
 	if !c.Wants() {
 		return g
@@ -41,24 +40,17 @@ type over struct {
 }
 
 func (o *over) Get(ctx context.Context, key string, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error) {
-	if cond.Version == "" || r.Len <= 0 || r.Off < 0 {
+	if cond.Version == "" || r.Len == 0 || r.Off < 0 {
 		return o.g.Get(ctx, key, r, cond)
 	}
-	first, end := r.Off/BlockSize, blocks(r.Off+r.Len)
-	b := &body{
-		ctx: ctx, o: o, id: id{key, string(cond.Version)}, pos: r.Off, end: r.Off + r.Len,
-		first: first, have: make([]bool, end-first), small: r.Len <= streamed,
-	}
-	b.files = o.c.disk.get(key, string(cond.Version))
-	on := b.files.presence(first, end-first)
-	for i := range b.have {
-		b.have[i] = on[i] || o.c.memory.get(b.id, first+int64(i)) != nil
-	}
-	if b.files != nil {
-		b.end = min(b.end, b.files.size)
+	b := &body{ctx: ctx, o: o, id: id{key, string(cond.Version)}, asked: r, pos: r.Off, first: r.Off / BlockSize, size: -1}
+	if b.files = o.c.disk.get(key, string(cond.Version)); b.files != nil {
+		b.setSize(b.files.size)
+	} else if h, ok := o.c.memory.get(b.id, b.first); ok {
+		b.setSize(h.size)
 	}
 	obj := objstore.Object{Key: key, Version: cond.Version}
-	if !b.have[0] {
+	if b.size < 0 || b.pos >= b.size || !b.look() {
 		var err error
 		if obj, err = b.fetch(); err != nil {
 			b.files.close()
@@ -68,15 +60,38 @@ func (o *over) Get(ctx context.Context, key string, r objstore.Range, cond objst
 	return b, obj, nil
 }
 
+// setSize is told the size of the object, so that the end of the range is known.
+func (b *body) setSize(size int64) {
+	b.size, b.end = size, size
+	if b.asked.Len >= 0 {
+		b.end = min(size, b.asked.Off+b.asked.Len)
+	}
+	b.small = b.end-b.asked.Off <= streamed
+}
+
+// look finds out which blocks are there, and reports whether the first is.
+func (b *body) look() bool {
+	n := blocks(b.end) - b.first
+	b.have = b.files.presence(b.first, n)
+	for i := range b.have {
+		if !b.have[i] {
+			_, b.have[i] = b.o.c.memory.get(b.id, b.first+int64(i))
+		}
+	}
+	return b.have[0]
+}
+
 // body is what a Get reads: blocks that are there, and between them bodies of
 // Gets for those that are not.
 type body struct {
 	ctx      context.Context
 	o        *over
 	id       id
+	asked    objstore.Range
 	pos, end int64
+	size     int64  // of the object; below 0 while it is not known, or another version's
 	first    int64  // block
-	have     []bool // from first on; a hint
+	have     []bool // from first on; a hint; none without a size
 	small    bool
 	files    *pair
 
@@ -84,7 +99,6 @@ type body struct {
 
 	inner    io.ReadCloser // the Get under way, up to innerEnd
 	innerEnd int64
-	size     int64  // of the object, as inner said
 	part     []byte // of the block that inner is in, from its beginning; empty after a start inside
 	stored   []int64
 }
@@ -108,20 +122,29 @@ func (b *body) run() int64 {
 
 // fetch begins a Get at pos.
 func (b *body) fetch() (objstore.Object, error) {
-	b.innerEnd = b.run()
 	cond := objstore.Cond{Version: objstore.Version(b.id.version)}
-	r := objstore.Range{Off: b.pos, Len: b.innerEnd - b.pos}
+	r := b.asked
+	if len(b.have) > 0 {
+		r = objstore.Range{Off: b.pos, Len: b.run() - b.pos}
+		if r.Off == 0 && r.Len == b.size {
+			r = objstore.All // some tell a checksum only of what is asked for as a whole
+		}
+	}
 	body, obj, err := b.o.g.Get(b.ctx, b.id.key, r, cond)
 	if err != nil {
 		return obj, err
 	}
-	b.inner, b.size = body, obj.Size
+	b.inner = body
 	if obj.Version != "" && obj.Version != cond.Version { // a store that ignores conditions
 		b.size = -1
+		b.end = obj.Size
+	} else if b.size < 0 {
+		b.setSize(obj.Size)
+		b.have = make([]bool, max(blocks(b.end)-b.first, 0))
 	}
-	if b.size > 0 { // a range that ends beyond the object is cut
-		b.end = min(b.end, b.size)
-		b.innerEnd = min(b.innerEnd, b.size)
+	b.innerEnd = b.end
+	if r.Len >= 0 {
+		b.innerEnd = min(b.end, r.Off+r.Len)
 	}
 	return obj, nil
 }
@@ -168,11 +191,8 @@ func (b *body) cached(p []byte) int {
 		return 0
 	}
 	within := b.pos - n*BlockSize
-	if m := b.o.c.memory.get(b.id, n); int64(len(m)) > within {
-		if len(m) < BlockSize { // the last one
-			b.end = min(b.end, n*BlockSize+int64(len(m)))
-		}
-		b.block = m[within:min(int64(len(m)), b.end-n*BlockSize)]
+	if h, ok := b.o.c.memory.get(b.id, n); ok && int64(len(h.b)) > within {
+		b.block = h.b[within:min(int64(len(h.b)), b.end-n*BlockSize)]
 		return 0
 	}
 	if b.files == nil {
@@ -189,7 +209,7 @@ func (b *body) cached(p []byte) int {
 	if b.files.read(n, m) && int64(length) > within {
 		b.block = m[within:min(int64(length), b.end-n*BlockSize)]
 		if b.small { // others will want the rest of it
-			b.o.c.memory.put(b.id, n, m)
+			b.o.c.memory.put(b.id, n, m, b.size)
 		}
 	}
 	return 0

@@ -8,14 +8,20 @@ import (
 
 // memory is the tier in memory. The nil memory has nothing.
 type memory struct {
-	blocks *ristretto.Cache[string, []byte]
+	blocks *ristretto.Cache[string, held]
+}
+
+// held is a block in memory, and the size of the object that it is of.
+type held struct {
+	b    []byte
+	size int64
 }
 
 func newMemory(limit int64) *memory {
 	if limit <= 0 {
 		return nil
 	}
-	c, err := ristretto.NewCache(&ristretto.Config[string, []byte]{
+	c, err := ristretto.NewCache(&ristretto.Config[string, held]{
 		NumCounters: max(10*limit/(BlockSize/4), 100), // ten for each block, as its documentation advises
 		MaxCost:     limit, BufferItems: 64, IgnoreInternalCost: true,
 	})
@@ -32,17 +38,16 @@ func memoryKey(id id, block int64) string {
 	return string(b)
 }
 
-func (m *memory) get(id id, block int64) []byte {
+func (m *memory) get(id id, block int64) (h held, ok bool) {
 	if m == nil {
-		return nil
+		return held{}, false
 	}
-	b, _ := m.blocks.Get(memoryKey(id, block))
-	return b
+	return m.blocks.Get(memoryKey(id, block))
 }
 
-func (m *memory) put(id id, block int64, b []byte) {
+func (m *memory) put(id id, block int64, b []byte, size int64) {
 	if m != nil {
-		m.blocks.Set(memoryKey(id, block), b, int64(len(b)))
+		m.blocks.Set(memoryKey(id, block), held{b, size}, int64(len(b)))
 	}
 }
 

@@ -98,7 +98,7 @@ func (p *Pool) Fetch(obj objstore.Object) bool {
 }
 
 func (p *Pool) get(obj objstore.Object) ([]byte, error) {
-	body, got, err := p.from.Get(p.ctx, obj.Key, objstore.Range{Len: obj.Size}, objstore.Cond{Version: obj.Version})
+	body, got, err := p.from.Get(p.ctx, obj.Key, objstore.All, objstore.Cond{Version: obj.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (p *Pool) Get(ctx context.Context, key string, r objstore.Range, cond objst
 	p.mu.Lock()
 	o := p.held[id]
 	p.mu.Unlock()
-	if o == nil || r.Off < 0 || r.Off >= o.obj.Size || r.Len < 0 {
+	if o == nil || r.Off < 0 || r.Off >= o.obj.Size {
 		return p.from.Get(ctx, key, r, cond)
 	}
 	select {
@@ -146,7 +146,10 @@ func (p *Pool) Get(ctx context.Context, key string, r objstore.Range, cond objst
 	if o.err != nil {
 		return p.from.Get(ctx, key, r, cond)
 	}
-	b := o.b[r.Off:min(r.Off+r.Len, o.obj.Size)]
+	b := o.b[r.Off:]
+	if r.Len >= 0 {
+		b = b[:min(r.Len, int64(len(b)))]
+	}
 	return &body{Reader: bytes.NewReader(b), close: func() { p.drop(id, o) }},
 		objstore.Object{Key: key, Version: cond.Version, Size: o.obj.Size}, nil
 }

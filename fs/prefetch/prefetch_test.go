@@ -71,6 +71,15 @@ func TestFetchedOnce(t *testing.T) {
 	if n := w.faults.Count(faultstore.Get, "*"); n != 1 {
 		t.Errorf("%d Gets", n)
 	}
+	w.p.Fetch(obj)
+	body, _, err := w.p.Get(t.Context(), obj.Key, objstore.All, objstore.Cond{Version: obj.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if b, err := io.ReadAll(body); err != nil || len(b) != 20_000 || w.faults.Count(faultstore.Get, "*") != 2 {
+		t.Errorf("as a whole: %d bytes, %v", len(b), err)
+	}
 	if b, err := w.read(obj); err != nil || len(b) != 20_000 {
 		t.Errorf("again: %d bytes, %v", len(b), err)
 	}
