@@ -15,6 +15,12 @@ func errno(err error) syscall.Errno {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, context.Canceled):
+		return syscall.EINTR
+	case errors.Is(err, context.DeadlineExceeded):
+		return syscall.ETIMEDOUT
+	case errors.Is(err, objstore.ErrTransient), errors.Is(err, objstore.ErrThrottled):
+		return syscall.EIO // not that of the connection: programs know none of those from files
 	case errors.As(err, &direct):
 		return direct
 	case errors.Is(err, draft.ErrTooBig):
@@ -33,10 +39,6 @@ func errno(err error) syscall.Errno {
 		return syscall.EREMOTEIO
 	case errors.Is(err, objstore.ErrUnsupported):
 		return syscall.ENOTSUP
-	case errors.Is(err, context.Canceled):
-		return syscall.EINTR
-	case errors.Is(err, context.DeadlineExceeded):
-		return syscall.ETIMEDOUT
 	}
 	return syscall.EIO
 }

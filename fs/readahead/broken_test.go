@@ -125,3 +125,18 @@ func TestErrorAtTheEndOfTheBodyKeepsTheLastBytes(t *testing.T) {
 		}
 	})
 }
+
+// Bytes that were changed on their way come right the next time, as long as none
+// of them was handed out.
+func TestChecksumMismatchIsFetchedAgain(t *testing.T) {
+	bubble(t, 10*kib, Options{Limit: 64 * mib}, func(t *testing.T, g *rig, r *Reader) {
+		bad := &objstore.Error{Op: "get", Key: "k", Kind: objstore.ErrChecksum}
+		g.store.body = func(n int, rg objstore.Range, body io.ReadCloser) io.ReadCloser {
+			if n > 0 {
+				return body
+			}
+			return &broken{ReadCloser: body, after: rg.Len, err: bad}
+		}
+		g.read(r, 0, 10*kib)
+	})
+}

@@ -124,6 +124,9 @@ func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
 		if ctx.Err() != nil || !opened || final(err) || try >= maxReopen {
 			return err
 		}
+		if n > 0 && errors.Is(err, objstore.ErrChecksum) {
+			return err // some of what is wrong was handed out
+		}
 		r.p.log.Debug("body broke, opened again", "key", r.key, "off", off, "try", try, "err", err)
 		if err := sleep(ctx, r.p.pause(try)); err != nil {
 			return err
@@ -136,7 +139,11 @@ func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
 // there was a body.
 func (r *Reader) get(ctx context.Context, off, end int64, t target) (n int64, opened bool, err error) {
 	cond := objstore.Cond{Version: r.version}
-	body, obj, err := r.p.store.Get(ctx, r.key, objstore.Range{Off: off, Len: end - off}, cond)
+	rg := objstore.Range{Off: off, Len: end - off}
+	if off == 0 && end == r.size {
+		rg = objstore.All // S3 tells a checksum only of what is asked for as a whole
+	}
+	body, obj, err := r.p.store.Get(ctx, r.key, rg, cond)
 	if err != nil {
 		return 0, false, err
 	}
@@ -196,7 +203,7 @@ func drained(body io.Reader) error {
 func final(err error) bool {
 	for _, kind := range []error{
 		objstore.ErrCond, objstore.ErrNotFound, objstore.ErrPermission, objstore.ErrRange,
-		objstore.ErrUnsupported, objstore.ErrArchived, objstore.ErrQuota, objstore.ErrChecksum,
+		objstore.ErrUnsupported, objstore.ErrArchived, objstore.ErrQuota,
 	} {
 		if errors.Is(err, kind) {
 			return true

@@ -26,6 +26,14 @@ type probe struct {
 }
 
 func (p *probe) Get(ctx context.Context, key string, rg objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error) {
+	asked := rg
+	if rg.Len < 0 { // as a whole
+		o, err := p.Store.Stat(ctx, key)
+		if err != nil {
+			return nil, o, err
+		}
+		rg.Len = o.Size - rg.Off
+	}
 	p.mu.Lock()
 	p.ranges = append(p.ranges, rg)
 	n := len(p.ranges)
@@ -35,7 +43,7 @@ func (p *probe) Get(ctx context.Context, key string, rg objstore.Range, cond obj
 			return nil, objstore.Object{}, err
 		}
 	}
-	body, obj, err := p.Store.Get(ctx, key, rg, cond)
+	body, obj, err := p.Store.Get(ctx, key, asked, cond)
 	if err == nil && p.body != nil {
 		body = p.body(n, rg, body)
 	}

@@ -31,7 +31,8 @@ const (
 )
 
 // Wrap returns a store whose calls are made again after objstore.ErrTransient
-// and objstore.ErrThrottled. It has the optional interfaces of inner, and so have
+// and objstore.ErrThrottled, and after objstore.ErrChecksum: bytes that were
+// changed on their way arrive the next time. It has the optional interfaces of inner, and so have
 // its uploads.
 func Wrap(inner objstore.Store, opt Options) objstore.Store {
 	if opt.Log == nil {
@@ -47,7 +48,7 @@ type retried struct {
 
 // passes reports whether an error is of a kind that passes.
 func passes(err error) bool {
-	return errors.Is(err, objstore.ErrTransient) || errors.Is(err, objstore.ErrThrottled)
+	return errors.Is(err, objstore.ErrTransient) || errors.Is(err, objstore.ErrThrottled) || errors.Is(err, objstore.ErrChecksum)
 }
 
 // do makes a call until it is done with it.

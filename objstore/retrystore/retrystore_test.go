@@ -41,7 +41,7 @@ func on(t *testing.T, f func(t *testing.T, s objstore.Store, faults *faultstore.
 
 // Every call is made again until the store is back.
 func TestPassingFaults(t *testing.T) {
-	for _, kind := range []error{objstore.ErrTransient, objstore.ErrThrottled} {
+	for _, kind := range []error{objstore.ErrTransient, objstore.ErrThrottled, objstore.ErrChecksum} {
 		on(t, func(t *testing.T, s objstore.Store, faults *faultstore.Faults) {
 			ctx := t.Context()
 			for _, op := range []faultstore.Op{faultstore.Stat, faultstore.Get, faultstore.Put, faultstore.Upload, faultstore.Part,

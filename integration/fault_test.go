@@ -1,0 +1,269 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pailfs/pailfs/objstore"
+	"golang.org/x/sys/unix"
+)
+
+// faultTimeout is --timeout of the mounts here. A fault that passes does so
+// within a fraction of it, one that lasts does not.
+const (
+	faultTimeout = 10 * time.Second
+	faultPasses  = 400 * time.Millisecond
+	faultLimit   = 10 * faultTimeout // the longest that a call may take, on a busy machine
+)
+
+var faults = []struct {
+	name string
+	f    fault
+	told bool // at once, so that it does not matter how long it lasts
+}{
+	{"connections are reset", faultReset, false},
+	{"connections are refused", nil, false},
+	{"no answer comes", faultStall, false},
+	{"answers are lost", faultLost, false},
+	{"answers break off in the middle", faultAnswers(half), false},
+	{"uploads break off in the middle", faultHalfUpload, false},
+	{"answers come in drips", faultAnswers(drip), false},
+	{"500 InternalError", faultStatus(500, "InternalError"), false},
+	{"503 SlowDown", faultStatus(503, "SlowDown"), false},
+	{"429 TooManyRequests", faultStatus(429, "TooManyRequests"), false},
+	{"403 ExpiredToken", faultStatus(403, "ExpiredToken"), true},
+	{"a bit of each upload is flipped", faultFlipUpload, false},
+	{"a bit of each object read is flipped", faultFlipDownload, false},
+}
+
+// TestFaults: whatever goes wrong between pailfs and the store, every call
+// returns in time, nothing that was acknowledged is lost, errors reach the
+// program, and the mount works again afterwards. The outcomes are the table of
+// docs/reliability.md; PAILFS_UPDATE_DOCS=1 writes it.
+func TestFaults(t *testing.T) {
+	var mu sync.Mutex
+	rows := make([]string, len(faults))
+	running := make(chan struct{}, 4)
+	t.Run("each", func(t *testing.T) {
+		for i, c := range faults {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				running <- struct{}{}
+				defer func() { <-running }()
+				row := tryFault(t, c.name, c.f, c.told)
+				mu.Lock()
+				defer mu.Unlock()
+				rows[i] = row
+			})
+		}
+	})
+	compareTable(t, "../docs/reliability.md", "faults", rows)
+}
+
+// faultCalls are the columns of the table.
+var faultCalls = []string{"small", "large", "read", "list", "rename"}
+
+// faultRig is one mount behind a proxy.
+type faultRig struct {
+	p     *place
+	proxy *faultProxy
+	m     *mounted
+	round int
+}
+
+func tryFault(t *testing.T, name string, f fault, told bool) string {
+	p := newPlace(t, "s3")
+	r := &faultRig{p: p, proxy: newFaultProxy(t, p.bucket.endpoint.URL)}
+	p.source = p.bucket.source("http://" + r.proxy.addr)
+	r.m = p.mount(t, "--timeout="+faultTimeout.String(), "--attr-ttl=0")
+	hit := func() {
+		if f == nil {
+			r.proxy.refuse()
+		} else {
+			r.proxy.begin(f)
+		}
+	}
+	r.settle(t)
+	hit()
+	passes := time.AfterFunc(faultPasses, func() {
+		if !told {
+			r.proxy.lift(t)
+		}
+	})
+	passing := r.calls(t)
+	passes.Stop()
+	r.proxy.lift(t)
+
+	r.settle(t)
+	hit()
+	lasting := r.calls(t)
+	r.proxy.lift(t)
+
+	r.settle(t)
+	for call, outcome := range r.calls(t) {
+		if outcome != "done" {
+			t.Errorf("%s, afterwards: %s", call, outcome)
+		}
+	}
+	if err := r.m.unmount(); err != nil {
+		t.Logf("umount: %v", err) // it may tell again what close told
+	}
+	r.m.kill()
+	cells := []string{name}
+	for _, outcomes := range []map[string]string{passing, lasting} {
+		for _, call := range faultCalls {
+			cells = append(cells, outcomes[call])
+		}
+	}
+	return "| " + strings.Join(cells, " | ") + " |"
+}
+
+// at is the name of what a call works on, new for each round.
+func (r *faultRig) at(name string) string { return fmt.Sprintf("%s%d", name, r.round) }
+
+func (r *faultRig) old() []byte   { return noise(uint64(r.round), 5000) }
+func (r *faultRig) small() []byte { return noise(uint64(r.round)+100, 3000) }
+func (r *faultRig) large() []byte { return noise(uint64(r.round)+200, 2*partSize+1000) }
+
+// settle makes, with no fault, the objects that the next calls work on.
+func (r *faultRig) settle(t *testing.T) {
+	t.Helper()
+	r.round++
+	for _, key := range []string{"small", "large", "read", "rename", "dir/x"} {
+		_, err := r.p.store(t).Put(t.Context(), r.at(key), section(r.old()), objstore.PutOptions{})
+		check(t, err)
+	}
+	for _, name := range []string{"small", "large", "rename"} {
+		_, err := os.Stat(filepath.Join(r.m.dir, r.at(name)))
+		check(t, err)
+	}
+}
+
+// calls makes all calls at once and says what came of each: "done", or the errno.
+func (r *faultRig) calls(t *testing.T) map[string]string {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := map[string]string{}
+	path := func(name string) string { return filepath.Join(r.m.dir, r.at(name)) }
+	for name, call := range map[string]func() error{
+		"small": func() error { return overwrite(path("small"), r.small()) },
+		"large": func() error { return overwrite(path("large"), r.large()) },
+		"read": func() error {
+			got, err := os.ReadFile(path("read"))
+			if err == nil && !bytes.Equal(got, r.old()) {
+				t.Errorf("read: %s", differ(r.old(), got))
+			}
+			return err
+		},
+		"list": func() error {
+			names, err := os.ReadDir(r.m.dir)
+			if err == nil && len(names) < 4*r.round {
+				t.Errorf("list: %d names, less than %d", len(names), 4*r.round)
+			}
+			return err
+		},
+		"rename": func() error { return os.Rename(path("rename"), path("renamed")) },
+	} {
+		wg.Go(func() {
+			begun := time.Now()
+			err := call()
+			took := time.Since(begun)
+			outcome := "done"
+			if errno := syscall.Errno(0); errors.As(err, &errno) {
+				outcome = unix.ErrnoName(errno)
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took > faultLimit {
+				t.Errorf("%s took %v", name, took)
+			}
+			t.Logf("round %d, %s: %s after %v", r.round, name, outcome, took.Round(time.Millisecond))
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[name] = outcome
+		})
+	}
+	wg.Wait()
+	r.proxy.lift(t)
+	r.look(t, outcomes)
+	return outcomes
+}
+
+// overwrite replaces a file and calls fsync before close.
+func overwrite(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// look compares the bucket with the outcomes: what was done is there, what was
+// not has left the old object, or has happened all the same.
+func (r *faultRig) look(t *testing.T, outcomes map[string]string) {
+	t.Helper()
+	for name, fresh := range map[string][]byte{"small": r.small(), "large": r.large()} {
+		got, _ := r.p.object(t, r.at(name))
+		if !bytes.Equal(got, fresh) && (outcomes[name] == "done" || !bytes.Equal(got, r.old())) {
+			t.Errorf("%s: %s, and the object is neither old nor new: %s", name, outcomes[name], differ(fresh, got))
+		}
+	}
+	src, _ := r.p.object(t, r.at("rename"))
+	dst, there := r.p.object(t, r.at("renamed"))
+	switch {
+	case outcomes["rename"] == "done" && (src != nil || !bytes.Equal(dst, r.old())):
+		t.Errorf("rename: done, but the source has %d bytes and the target %d", len(src), len(dst))
+	case !bytes.Equal(src, r.old()) && !bytes.Equal(dst, r.old()):
+		t.Errorf("rename: %s, and the file is lost: source %d bytes, target %d (%t)", outcomes["rename"], len(src), len(dst), there)
+	}
+}
+
+// TestFaultKill: a program that waits for a store which does not answer can be
+// killed at once, however long --timeout is.
+func TestFaultKill(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "s3")
+	proxy := newFaultProxy(t, p.bucket.endpoint.URL)
+	p.source = p.bucket.source("http://" + proxy.addr)
+	m := p.mount(t, "--timeout=10m")
+	check(t, os.WriteFile(filepath.Join(m.dir, "f"), []byte("old"), 0o644))
+	for _, script := range []string{"echo new > f", "cat g", "ls -l .", "mv f g"} {
+		_, err := p.store(t).Put(t.Context(), "g", section([]byte(script)), objstore.PutOptions{})
+		check(t, err)
+		proxy.begin(faultStall)
+		cmd := command(t.Context(), "/bin/sh", "-c", script)
+		cmd.Dir = m.dir
+		before := proxy.met.Load()
+		check(t, cmd.Start())
+		for limit := time.After(commandLimit); proxy.met.Load() == before; {
+			select {
+			case <-limit:
+				t.Fatalf("%s: no request came", script)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		begun := time.Now()
+		check(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+		if err := cmd.Wait(); err == nil {
+			t.Errorf("%s: succeeded", script)
+		}
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("%s: ended %v after it was killed", script, took)
+		}
+		proxy.lift(t)
+	}
+	p.holds(t, "f", []byte("old"), "after the writers were killed")
+	if err := m.unmount(); err != nil {
+		t.Logf("umount: %v", err) // it tells of the file that was not saved
+	}
+	m.kill()
+}
