@@ -26,8 +26,8 @@ const (
 	signed = 24 * time.Hour
 )
 
-// Caps. Names are listed by UTF-16 code units, which is the order of bytes but
-// for characters beyond U+FFFF.
+// Caps. Listings are in alphabetical order ("Listing Blob storage resources" in
+// the REST API reference).
 func (s *Store) Caps() objstore.Caps {
 	return objstore.Caps{
 		MaxPut:    maxPut,

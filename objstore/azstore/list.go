@@ -14,10 +14,25 @@ import (
 // reference). A page may hold less, or nothing, and still have a next one.
 const maxPage = 5000
 
-// List carries all that Stat does. Uncommitted blocks are not shown.
+// List carries all that Stat does. Uncommitted blocks are not shown. A page of
+// the service that is empty, and not the last, is left out: what comes first of
+// a listing is in its first page.
 func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.ListPage, error) {
+	for {
+		page, err := s.page(ctx, req)
+		if err != nil {
+			return objstore.ListPage{}, s.classify("list", req.Prefix, err)
+		}
+		if page.Next == "" || len(page.Objects)+len(page.Prefixes) > 0 {
+			return page, nil
+		}
+		req.Token = page.Next
+	}
+}
+
+// page is one List Blobs. Its error is the SDK's.
+func (s *Store) page(ctx context.Context, req objstore.ListRequest) (page objstore.ListPage, err error) {
 	var (
-		page  objstore.ListPage
 		most  = to.Ptr(int32(maxPage))
 		token *string
 		with  = container.ListBlobsInclude{Metadata: true}
@@ -31,28 +46,22 @@ func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.Li
 	if req.Delim == "" {
 		resp, err := s.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
 			Include: with, Prefix: &req.Prefix, MaxResults: most, Marker: token}).NextPage(ctx)
-		if err != nil {
-			return page, s.classify("list", req.Prefix, err)
-		}
-		page.Next = value(resp.NextMarker)
-		if resp.Segment != nil {
+		if err == nil && resp.Segment != nil {
 			page.Objects = listed(resp.Segment.BlobItems)
 		}
-		return page, nil
+		page.Next = value(resp.NextMarker)
+		return page, err
 	}
 	resp, err := s.client.NewListBlobsHierarchyPager(req.Delim, &container.ListBlobsHierarchyOptions{
 		Include: with, Prefix: &req.Prefix, MaxResults: most, Marker: token}).NextPage(ctx)
-	if err != nil {
-		return page, s.classify("list", req.Prefix, err)
-	}
-	page.Next = value(resp.NextMarker)
-	if resp.Segment != nil {
+	if err == nil && resp.Segment != nil {
 		page.Objects = listed(resp.Segment.BlobItems)
 		for _, p := range resp.Segment.BlobPrefixes {
 			page.Prefixes = append(page.Prefixes, value(p.Name))
 		}
 	}
-	return page, nil
+	page.Next = value(resp.NextMarker)
+	return page, err
 }
 
 func listed(items []*container.BlobItem) []objstore.Object {

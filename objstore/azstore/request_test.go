@@ -297,6 +297,44 @@ func TestReadsAreChecked(t *testing.T) {
 	}
 }
 
+// A page may be empty and still have a next one: that is no end, and no beginning.
+func TestEmptyPages(t *testing.T) {
+	page := func(blobs, next string) *http.Response {
+		return reply(200, map[string]string{"Content-Type": "application/xml"},
+			`<?xml version="1.0"?><EnumerationResults><Blobs>`+blobs+`</Blobs><NextMarker>`+next+`</NextMarker></EnumerationResults>`)
+	}
+	const blob = `<Blob><Name>d/k</Name><Properties><Etag>0x1</Etag><Content-Length>5</Content-Length><AccessTier>Cool</AccessTier></Properties>` +
+		`<Metadata><mode>1</mode><user_x002d_x>=?UTF-8?B??=</user_x002d_x></Metadata></Blob>`
+	for _, delim := range []string{"", "/"} {
+		s, sc := played(t, func(r request) *http.Response {
+			switch r.query.Get("marker") {
+			case "":
+				return page("", "one")
+			case "one":
+				return page(blob, "two")
+			}
+			return page("", "")
+		})
+		got, err := s.List(t.Context(), objstore.ListRequest{Prefix: "d/", Delim: delim, Max: 7})
+		if err != nil || len(got.Objects) != 1 || got.Next != "two" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		o := got.Objects[0]
+		if o.Key != "d/k" || o.Version != "0x1" || o.Size != 5 || o.StorageClass != "Cool" || o.Metadata["mode"] != "1" || len(o.Metadata) != 2 {
+			t.Errorf("%+v", o)
+		}
+		if v, ok := o.Metadata["user-x"]; !ok || v != "" {
+			t.Errorf("%q", o.Metadata)
+		}
+		if q := sc.requests[0].query; q.Get("maxresults") != "7" || q.Get("prefix") != "d/" || q.Get("delimiter") != delim || q.Get("include") != "metadata" {
+			t.Errorf("%v", q)
+		}
+		if got, err := s.List(t.Context(), objstore.ListRequest{Token: "two", Delim: delim}); err != nil || len(got.Objects) != 0 || got.Next != "" {
+			t.Errorf("the end: %+v, %v", got, err)
+		}
+	}
+}
+
 func TestHierarchicalNamespaceIsRefused(t *testing.T) {
 	for value, want := range map[string]error{"true": objstore.ErrUnsupported, "false": nil, "": nil} {
 		s, _ := played(t, func(request) *http.Response { return reply(200, map[string]string{"x-ms-is-hns-enabled": value}, "") })

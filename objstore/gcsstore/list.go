@@ -14,23 +14,29 @@ import (
 const maxPage = 1000
 
 // List carries all that Stat does. Our temporary objects are left out, so that
-// a page may be shorter than others.
+// a page may be shorter than others; one that is empty, and not the last, is left
+// out too: what comes first of a listing is in its first page.
 func (s *Store) List(ctx context.Context, req objstore.ListRequest) (objstore.ListPage, error) {
-	attrs, next, err := s.page(ctx, req)
-	if err != nil {
-		return objstore.ListPage{}, s.classify("list", req.Prefix, err)
-	}
-	page := objstore.ListPage{Next: next}
-	for _, a := range attrs {
-		switch {
-		case strings.HasPrefix(a.Name, s.cfg.Private), strings.HasPrefix(a.Prefix, s.cfg.Private):
-		case a.Prefix != "":
-			page.Prefixes = append(page.Prefixes, a.Prefix)
-		default:
-			page.Objects = append(page.Objects, object(a))
+	for {
+		attrs, next, err := s.page(ctx, req)
+		if err != nil {
+			return objstore.ListPage{}, s.classify("list", req.Prefix, err)
 		}
+		page := objstore.ListPage{Next: next}
+		for _, a := range attrs {
+			switch {
+			case strings.HasPrefix(a.Name, s.cfg.Private), strings.HasPrefix(a.Prefix, s.cfg.Private):
+			case a.Prefix != "":
+				page.Prefixes = append(page.Prefixes, a.Prefix)
+			default:
+				page.Objects = append(page.Objects, object(a))
+			}
+		}
+		if next == "" || len(page.Objects)+len(page.Prefixes) > 0 {
+			return page, nil
+		}
+		req.Token = next
 	}
-	return page, nil
 }
 
 // page is one page as the service gives it. Its error is the SDK's.

@@ -392,3 +392,25 @@ func TestCombine(t *testing.T) {
 		}
 	})
 }
+
+// A page may be empty and still have a next one: that is no end, and no beginning.
+func TestEmptyPages(t *testing.T) {
+	s, _ := played(t, func(r request) *http.Response {
+		switch r.query.Get("pageToken") {
+		case "":
+			return reply(200, map[string]any{"nextPageToken": "one"})
+		case "one": // ours, which are not shown
+			return reply(200, map[string]any{"nextPageToken": "two", "items": []any{map[string]any{"name": DefaultPrivate + "x", "generation": "1"}}})
+		case "two":
+			return reply(200, map[string]any{"nextPageToken": "three", "items": []any{map[string]any{"name": "k", "generation": "7"}}})
+		}
+		return reply(200, map[string]any{})
+	})
+	got, err := s.List(t.Context(), objstore.ListRequest{Max: 1})
+	if err != nil || len(got.Objects) != 1 || got.Objects[0].Version != "7" || got.Next != "three" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := s.List(t.Context(), objstore.ListRequest{Token: "three"}); err != nil || len(got.Objects) != 0 || got.Next != "" {
+		t.Errorf("the end: %+v, %v", got, err)
+	}
+}
