@@ -87,11 +87,13 @@ func savingBar(out *os.File) func(control.Progress) {
 	}
 }
 
+// newBar has no goroutine of its own: that of the library reads what others write.
 func newBar(out io.Writer, size int64, what string) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false))
+		progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false),
+		progressbar.OptionSetSpinnerChangeInterval(0))
 }
 
 func isTerminal(f *os.File) bool {
