@@ -270,3 +270,42 @@ func (l looking) below(dir string) {
 		return nil
 	}))
 }
+
+// TestSecretsOfOtherCommands: those that take URLs hide their arguments too.
+func TestSecretsOfOtherCommands(t *testing.T) {
+	const secret = "S3KR1T-in-a-URL"
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer silent.Close()
+	bin, err := binary()
+	check(t, err)
+	source := "s3://KEY:" + secret + "@bucket/?region=r&endpoint=http://" + silent.Addr().String()
+	for _, args := range [][]string{{"ls", source}, {"du", source}, {"cp", source, tempDir(t)}, {"rm", "-r", source}} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		var out bytes.Buffer
+		cmd := command(ctx, bin, args...)
+		cmd.Env = servers.Endpoint{}.Env()
+		cmd.Stdout, cmd.Stderr = &out, &out
+		check(t, cmd.Start())
+		look := looking{t, secret}
+		for {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+			if err != nil || ctx.Err() != nil {
+				t.Fatalf("%s: its arguments show the secret to the end: %v", args[0], err)
+			}
+			if bytes.Contains(line, []byte("xxxxx@bucket")) && !bytes.Contains(line, []byte(secret)) {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		look.atProcess(cmd.Process.Pid)
+		cancel()
+		if err := cmd.Wait(); err == nil {
+			t.Errorf("%s: no error", args[0])
+		}
+		look.at("what "+args[0]+" said", out.Bytes())
+		if strings.Count(out.String(), "warning:") != 1 {
+			t.Errorf("%s: %s", args[0], out.String())
+		}
+	}
+}

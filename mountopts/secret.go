@@ -27,6 +27,20 @@ func isSecret(name, value string) bool {
 	return value != ""
 }
 
+// URLSecrets are the names of the options that a source URL holds a secret for.
+func URLSecrets(source string) []string {
+	u, err := url.Parse(source)
+	if err != nil || !strings.Contains(source, "://") {
+		return nil
+	}
+	o := New()
+	o.Source = source
+	if err := o.takeFromURL(u); err != nil {
+		return nil // whoever reads it will say so
+	}
+	return o.Secrets()
+}
+
 // EnvSecrets are the variables of an environment that hold a secret of an
 // option, each as the flag that says the same, and the environment without
 // them.

@@ -55,6 +55,17 @@ func TestSecretsLeaveTheSource(t *testing.T) {
 	}
 }
 
+func TestURLSecrets(t *testing.T) {
+	for source, want := range map[string]string{
+		"s3://a:b@c/d?region=r": "access-key-id secret-access-key", "s3://c/d": "", "/local": "", "--flag=x": "", "s3://%zz": "",
+		"gs://b?credentials=/file": "", "azure://c?sas=x": "sas",
+	} {
+		if got := strings.Join(URLSecrets(source), " "); got != want {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
+}
+
 func TestSecretsThatCannotBeTaken(t *testing.T) {
 	for _, tt := range []struct{ source, list, want string }{
 		{"s3://ID:S3KR1T@b", "secret-access-key=another", "also in the source URL"},

@@ -109,6 +109,12 @@ func root(args []string, secret *hidden) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if secret != nil || cmd.Name() == "mount" { // which has options besides
+			return nil
+		}
+		return hideURLs(args)
+	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
 	cmd.AddGroup(&cobra.Group{ID: "mounts", Title: "Mounts:"}, &cobra.Group{ID: "objects", Title: "Objects, without a mount:"})
 	addTo(cmd, "mounts", mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand())

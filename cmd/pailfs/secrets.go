@@ -18,7 +18,7 @@ import (
 // server process, with harmless arguments and the true ones in a memory file.
 const argsEnv = "PAILFS_ARGS_FD"
 
-// hidden are arguments of `pailfs mount` that must not be shown; nil where they
+// hidden are arguments that must not be shown; nil where they
 // may be.
 type hidden struct{ args []string }
 
@@ -43,19 +43,41 @@ func takeHidden() (*hidden, error) {
 	return &hidden{strings.Split(string(text), "\x00")}, nil
 }
 
-// hide takes the secrets out of arguments and environment, by running this
-// program again. It returns only if that fails.
+// hide takes the secrets of a mount out of arguments and environment, by running
+// this program again. It returns only if that fails.
 func hide(o *mountopts.Options, args []string) error {
 	flags, env := o.EnvSecrets(os.Environ())
-	for _, arg := range args {
-		if o.Scrub(arg) != arg {
-			fmt.Fprintf(os.Stderr, "pailfs: warning: others on this machine could read the secret (%s) in the list of processes for a moment; give it by the environment, a profile or a file instead\n",
-				strings.Join(o.Secrets(), ", "))
-			break
-		}
+	if slices.ContainsFunc(args, func(arg string) bool { return o.Scrub(arg) != arg }) {
+		warnOf(o.Secrets())
 	}
 	// Before all others, so that those of the command line win.
-	h := &hidden{slices.Concat(args[:1], flags, args[1:])}
+	return again(slices.Concat(args[:1], flags, args[1:]), shown(o), env)
+}
+
+// hideURLs does so for the commands that are given URLs and open them at once.
+// It returns nil when there is nothing to hide.
+func hideURLs(args []string) error {
+	show := []string{"pailfs"}
+	var names []string
+	for _, arg := range args {
+		names = append(names, mountopts.URLSecrets(arg)...)
+		show = append(show, mountopts.Redact(arg))
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	warnOf(names)
+	return again(args, show, os.Environ())
+}
+
+func warnOf(secrets []string) {
+	fmt.Fprintf(os.Stderr, "pailfs: warning: others on this machine could read the secret (%s) in the list of processes for a moment; give it by the environment, a profile or a file instead\n",
+		strings.Join(secrets, ", "))
+}
+
+// again becomes this program with arguments that nobody sees but those shown.
+func again(args, shown, env []string) error {
+	h := &hidden{args}
 	file, err := h.file()
 	if err != nil {
 		return err
@@ -63,7 +85,7 @@ func hide(o *mountopts.Options, args []string) error {
 	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("hand over the arguments: %w", err)
 	}
-	err = unix.Exec("/proc/self/exe", shown(o), append(env, fmt.Sprintf("%s=%d", argsEnv, file.Fd())))
+	err = unix.Exec("/proc/self/exe", shown, append(env, fmt.Sprintf("%s=%d", argsEnv, file.Fd())))
 	return fmt.Errorf("start again without secrets: %w", err)
 }
 
