@@ -31,6 +31,7 @@ type Cache struct {
 	memory *memory
 	disk   *disk
 	stats  counters
+	whole  verified
 	spare  sync.Pool // of *[]byte, blocks on their way to the disk
 }
 
@@ -79,6 +80,7 @@ func (c *Cache) Memory() int64 {
 func (c *Cache) Close() {
 	if c != nil {
 		c.disk.close()
+		c.whole.done.Wait()
 		c.memory.close()
 	}
 }

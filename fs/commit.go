@@ -154,7 +154,7 @@ func (f *file) store(ctx context.Context, key string) error {
 // Flush is close(2). It comes for each descriptor that is closed, dup'd ones
 // and those of children too.
 func (f *file) Flush(ctx context.Context, fh gofs.FileHandle) syscall.Errno {
-	h := fh.(*handle)
+	h := handleOf(fh)
 	if !h.write {
 		return 0
 	}
@@ -361,9 +361,10 @@ func (f *file) settle() {
 // Release is the end of an open file description. Nobody learns of an error
 // here, so all should have been committed before.
 func (f *file) Release(_ context.Context, fh gofs.FileHandle) syscall.Errno {
-	h := fh.(*handle)
+	h := handleOf(fh)
 	f.mu.Lock()
 	f.handles--
+	f.unpass(h)
 	if h.write {
 		f.writers--
 	}

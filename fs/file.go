@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +42,8 @@ type file struct {
 	reader    *pinned      // nil until something is read
 
 	handles, writers int
+	passed           *os.File // what the kernel reads itself, while passers is not 0
+	passers          int
 	died             bool  // the last FLUSH came from a process that failed
 	flushErr         error // of the last commit
 	dead             error // detached: why
@@ -70,7 +73,8 @@ var (
 
 // handle is one open file description.
 type handle struct {
-	write bool
+	write   bool
+	passing bool
 }
 
 func (m *mount) newFile(parent *dir, name string) *file {
@@ -245,7 +249,8 @@ func (f *file) Open(ctx context.Context, flags uint32) (gofs.FileHandle, uint32,
 	if en != 0 {
 		return nil, 0, en
 	}
-	return h, openFlags, 0
+	fh, openFlags := f.pass(h, openFlags)
+	return fh, openFlags, 0
 }
 
 func (f *file) open(flags uint32) (*handle, uint32, syscall.Errno) {
@@ -257,6 +262,10 @@ func (f *file) open(flags uint32) (*handle, uint32, syscall.Errno) {
 	defer f.mu.Unlock()
 	if f.dead != nil || f.stale && f.draft == nil {
 		return nil, 0, syscall.ESTALE // the kernel then looks the name up again
+	}
+	if h.write && f.passers > 0 {
+		f.stale = true // what the kernel reads itself must not change: the name gets a new node
+		return nil, 0, syscall.ESTALE
 	}
 	f.handles++
 	if h.write {

@@ -138,6 +138,11 @@ func (f *file) writable() (*draft.Draft, error) {
 		defer f.mu.Unlock()
 		return nil, f.deadErrno()
 	}
+	if f.passers > 0 {
+		defer f.mu.Unlock()
+		f.stale = true
+		return nil, syscall.ESTALE // as in open
+	}
 	if dr := f.draft; dr != nil {
 		if !dr.Dirty() {
 			f.changedAt = time.Now()

@@ -44,6 +44,7 @@ type Options struct {
 	AttrTTL   time.Duration // how long the store is believed unasked; 0 asks each time
 
 	Writeback    bool          // let the kernel gather writes
+	Passthrough  bool          // let it read whole files of the cache itself, also where not ReadOnly; excludes Writeback
 	FailedWriter string        // keep-old (default), partial, publish
 	HardLinks    string        // "" refuses, "copy" copies inside the store
 	Size         int64         // bytes that df shows; 1 PiB
@@ -71,6 +72,7 @@ func (o *Options) setDefaults() {
 	if o.Parallel == 0 {
 		o.Parallel = 16
 	}
+	o.Writeback = o.Writeback && !o.Passthrough && !o.ReadOnly
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Minute
 	}
@@ -197,7 +199,7 @@ func (m *mount) fuseOptions() *gofs.Options {
 			ExtraCapabilities:    fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_READDIRPLUS_AUTO,
 		},
 	}
-	if m.opt.Writeback && !m.opt.ReadOnly {
+	if m.opt.Writeback {
 		o.ExtraCapabilities |= fuse.CAP_WRITEBACK_CACHE
 	}
 	o.MountOptions.Options = append(o.MountOptions.Options, m.opt.MountOptions...)

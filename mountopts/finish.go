@@ -68,6 +68,8 @@ func (o *Options) check() error {
 		return fail("parallel", fmt.Sprint(o.Parallel), "must be from 1 to 1024")
 	case o.ReadAhead < 1<<20:
 		return fail("read-ahead", FormatSize(o.ReadAhead), "must be at least 1MiB")
+	case o.Passthrough && o.CacheDir == "":
+		return fail("passthrough", "", "needs --cache-dir, the directory to read from")
 	case o.CacheMemory > o.Memory/4:
 		return fail("cache-memory", FormatSize(o.CacheMemory), "must be at most a quarter of memory=%s", FormatSize(o.Memory))
 	case o.Size < 1<<20:

@@ -62,6 +62,7 @@ type Options struct {
 	CacheMemory          int64  // of Memory
 	CacheDir             string // "" keeps nothing on the disk
 	CacheSize, CacheFree int64
+	Passthrough          bool
 
 	// What a file is worth.
 	FailedWriter string

@@ -60,6 +60,7 @@ func (o *Options) table() []row {
 		{"cache-dir", "", (*stringValue)(&o.CacheDir), "`DIRECTORY` for what was read; may be removed at any time"},
 		{"cache-size", "", (*sizeValue)(&o.CacheSize), "what the cache directory may take (default a tenth of its disk)"},
 		{"cache-free", "", (*sizeValue)(&o.CacheFree), "what the cache directory leaves free on its disk (default a twentieth of it)"},
+		{"passthrough", "", (*boolValue)(&o.Passthrough), "let the kernel read whole files of the cache directory itself, as read-only mounts do; turns --writeback off"},
 		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one transfer"},
 
 		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},
