@@ -80,6 +80,8 @@ func (o *Options) check() error {
 		return fail("file-mode", fmt.Sprintf("%#o", o.FileMode), "must be at most 0777")
 	case o.DirMode > 0o1777:
 		return fail("dir-mode", fmt.Sprintf("%#o", o.DirMode), "must be at most 01777")
+	case o.RequestLimit < 0:
+		return fail("request-limit", fmt.Sprint(o.RequestLimit), "must not be negative")
 	case o.Timeout == 0:
 		return fail("timeout", "0", "must be more than nothing")
 	case o.ConnectTimeout == 0:

@@ -9,7 +9,7 @@ var groups = []struct{ first, title string }{
 	{"create-bucket", "What may be done, and by whom"},
 	{"memory", "Budgets"},
 	{"failed-writer", "What a file is worth"},
-	{"timeout", "Network"},
+	{"upload-limit", "Network"},
 	{"foreground", "The server process"},
 }
 

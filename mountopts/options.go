@@ -71,8 +71,12 @@ type Options struct {
 	AttrTTL      time.Duration
 	Writeback    bool
 	Size         int64
+	MaxFileSize  int64 // 0 is what the provider can hold
 
 	// The network and the end.
+	UploadLimit    Schedule
+	DownloadLimit  Schedule
+	RequestLimit   int // a second; 0 is any number
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
 	MountTimeout   time.Duration // 0 gives up at the first failure

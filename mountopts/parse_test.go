@@ -160,6 +160,8 @@ func sample(r row) string {
 		return "64M"
 	case *durationValue:
 		return "7s"
+	case *scheduleValue:
+		return "08:00=2MiB/18:00=off"
 	case *octalValue:
 		return "0711"
 	case *ownerValue:

@@ -103,14 +103,13 @@ func copyOne(ctx context.Context, from, to location, f cpFlags, t *tally) error 
 	}
 	defer pair.close()
 	c := &transfer.Copier{Src: pair.src, Dst: pair.dst, Same: pair.same, Parallel: f.parallel, Update: f.update, Absent: f.noClobber}
-	bar := newBar(io.Discard, -1, "")
+	var m meter
 	if isTerminal(os.Stderr) && !f.quiet {
-		bar = newBar(os.Stderr, 0, "copying")
+		m.bar = newBar(os.Stderr, 0, "copying")
 	}
-	var size int64
 	c.Arrived = func(n int64) {
 		t.bytes.Add(n)
-		bar.Add64(n)
+		m.add(n)
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4 * max(f.parallel, 1)) // objects, which wait for the slots of their parts
@@ -118,8 +117,7 @@ func copyOne(ctx context.Context, from, to location, f cpFlags, t *tally) error 
 		if err != nil {
 			return errors.Join(g.Wait(), pair.explain(err))
 		}
-		size += j.src.Size
-		bar.ChangeMax64(size)
+		m.expect(j.src.Size)
 		g.Go(func() error {
 			copied, err := c.Copy(gctx, j.src, j.dst)
 			switch {
@@ -137,7 +135,7 @@ func copyOne(ctx context.Context, from, to location, f cpFlags, t *tally) error 
 		})
 	}
 	err = g.Wait()
-	bar.Finish()
+	m.finish()
 	return err
 }
 

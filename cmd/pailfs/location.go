@@ -145,7 +145,7 @@ func openLocation(ctx context.Context, l location, readOnly, create bool) (objst
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
 	s, err := open.Open(ctx, o.URL(), open.Options{
-		ReadOnly: readOnly, Create: create, ConnectTimeout: o.ConnectTimeout, Log: slog.New(slog.DiscardHandler),
+		ReadOnly: readOnly, Create: create, ConnectTimeout: o.ConnectTimeout, Limits: limits(o), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, nil, scrubbed(o, explainOpen(ctx, o, err))

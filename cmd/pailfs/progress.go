@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -95,6 +96,32 @@ func newBar(out io.Writer, size int64, what string) *progressbar.ProgressBar {
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false),
 		progressbar.OptionSetSpinnerChangeInterval(0))
 }
+
+// meter is a bar whose end moves away while it fills; without a bar it is silent.
+// The library does not lock its bounds.
+type meter struct {
+	mu   sync.Mutex
+	size int64
+	bar  *progressbar.ProgressBar
+}
+
+func (m *meter) do(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		f()
+	}
+}
+
+func (m *meter) expect(n int64) {
+	m.do(func() {
+		m.size += n
+		m.bar.ChangeMax64(m.size)
+	})
+}
+
+func (m *meter) add(n int64) { m.do(func() { m.bar.Add64(n) }) }
+func (m *meter) finish()     { m.do(func() { m.bar.Finish() }) }
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)

@@ -34,7 +34,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 	var s opened
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, RequestTimeout: o.RequestTimeout(), StateDir: o.StateDir, Log: log,
+	store, err := open.Open(ctx, o.URL(), open.Options{ReadOnly: o.ReadOnly, Create: o.CreateBucket, ConnectTimeout: o.ConnectTimeout, RequestTimeout: o.RequestTimeout(), StateDir: o.StateDir, Limits: limits(o), Log: log,
 		OnReread: func(read func(context.Context) error) { s.reread = append(s.reread, read) }})
 	if err != nil {
 		return nil, explainOpen(ctx, o, err)
@@ -43,7 +43,7 @@ func openStore(ctx context.Context, o *mountopts.Options, log *slog.Logger) (*op
 		store.Close()
 		return nil, explainOpen(ctx, o, err)
 	}
-	s.Store, s.counter = countstore.Wrap(store)
+	s.Store, s.counter = countstore.Wrap(withMaxSize(store, o.MaxFileSize))
 	return &s, nil
 }
 

@@ -48,6 +48,8 @@ type Config struct {
 	// are composed; "" means DefaultPrivate. They are left out of listings.
 	Private string
 
+	Limits *wire.Limits // nil for none
+
 	Log *slog.Logger // nil discards
 }
 
@@ -110,7 +112,7 @@ func (c Config) validate() error {
 }
 
 func (c Config) network() wire.Network {
-	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
+	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout, Limits: c.Limits}
 }
 
 // named says whether the configuration names the credentials.

@@ -47,7 +47,7 @@ func (src *source) parseAzure(u *url.URL) error {
 
 func openAzure(ctx context.Context, src source, opt Options) (objstore.Store, error) {
 	c := src.azure
-	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Log
+	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Limits, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Limits, opt.Log
 	s, err := azstore.New(ctx, c)
 	if err != nil {
 		return nil, err

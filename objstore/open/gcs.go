@@ -58,7 +58,7 @@ func (src *source) parseGCS(u *url.URL) error {
 
 func openGCS(ctx context.Context, src source, opt Options) (objstore.Store, error) {
 	c := src.gcs
-	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Log
+	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Limits, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Limits, opt.Log
 	s, err := gcsstore.New(ctx, c)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/dirstore"
+	"github.com/pailfs/pailfs/objstore/internal/wire"
 	"github.com/pailfs/pailfs/objstore/s3store"
 )
 
@@ -32,12 +33,18 @@ type Options struct {
 	// "" remembers nothing, where the provider cannot tell.
 	StateDir string
 
+	// Limits bound what stores on the network take together; nil bounds nothing.
+	Limits *Limits
+
 	// OnReread, if it is set, is called with functions that make the store read
 	// its credentials again, from where it took them. A store without any has none.
 	OnReread func(read func(context.Context) error)
 
 	Log *slog.Logger // nil discards
 }
+
+// Limits of bandwidth and requests.
+type Limits = wire.Limits
 
 // A rereader takes its credentials from where they may change.
 type rereader interface {
@@ -103,7 +110,7 @@ func openSource(ctx context.Context, src source, opt Options) (objstore.Store, e
 
 func openS3(ctx context.Context, src source, opt Options) (objstore.Store, error) {
 	c := src.s3
-	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Log
+	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Limits, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Limits, opt.Log
 	if opt.StateDir != "" && !opt.ReadOnly {
 		c.StateDir = filepath.Join(opt.StateDir, "s3-uploads")
 	}

@@ -57,6 +57,8 @@ type Config struct {
 	// the uploads which were begun, for AbortStale. "" remembers none.
 	StateDir string
 
+	Limits *wire.Limits // nil for none
+
 	Log *slog.Logger // nil discards
 }
 
@@ -95,7 +97,7 @@ func (c Config) validate() error {
 }
 
 func (c Config) network() wire.Network {
-	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout}
+	return wire.Network{CABundle: c.CABundle, ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout, Limits: c.Limits}
 }
 
 // amazon says whether the endpoint is Amazon S3 itself, whose ways are known.

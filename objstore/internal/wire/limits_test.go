@@ -100,7 +100,10 @@ func TestLimitsOfRequests(t *testing.T) {
 
 // The limits hold for what a transport sends.
 func TestLimitsOfATransport(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		io.CopyN(w, zeros{}, n)
+	}))
 	defer srv.Close()
 	tr, err := Network{ConnectTimeout: time.Minute, RequestTimeout: time.Minute, Limits: &Limits{Up: always(1 << 20)}}.Transport()
 	if err != nil {
