@@ -69,8 +69,9 @@ func startCompatible(name, dir string) (Endpoint, *process, error) {
 		if err != nil {
 			return ep, nil, err
 		}
+		ep.Region = "eu-north-9" // which nobody guesses
 		cmd = exec.Command(file, "server", "--quiet", "--address", addr, "--console-address", "127.0.0.1:0", filepath.Join(dir, "data"))
-		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+ep.AccessKey, "MINIO_ROOT_PASSWORD="+ep.SecretKey, "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off")
+		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+ep.AccessKey, "MINIO_ROOT_PASSWORD="+ep.SecretKey, "MINIO_SITE_REGION="+ep.Region, "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off")
 		ready += "/minio/health/live"
 	case "gofakes3":
 		file, err := gofakes3.install()
