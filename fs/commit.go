@@ -297,7 +297,7 @@ func (f *file) saveTo(dr *draft.Draft, key string) string {
 	must, soft := f.attr.encode()
 	f.mu.Unlock()
 	maps.Copy(must, soft)
-	opt := objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass}
+	opt := objstore.PutOptions{Metadata: must, StorageClass: f.m.opt.StorageClass, Cond: objstore.Cond{Absent: f.m.opt.CreateOnly}}
 	obj, err := dr.SaveTo(ctx, key, opt)
 	if errors.Is(err, objstore.ErrCond) || errors.Is(err, objstore.ErrNotFound) {
 		var ranges []objstore.Range

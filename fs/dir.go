@@ -419,6 +419,9 @@ func (d *dir) update(ctx context.Context, change func(*attr)) syscall.Errno {
 	if d.m.opt.ReadOnly {
 		return syscall.EROFS
 	}
+	if d.m.opt.CreateOnly {
+		return syscall.EPERM
+	}
 	if d.m.tree.isUnlinked(&d.place) {
 		return 0 // nobody will ever see it
 	}

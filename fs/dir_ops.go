@@ -94,6 +94,9 @@ func (d *dir) inheritGroup(a *attr) {
 }
 
 func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if d.m.opt.NoDelete {
+		return syscall.EPERM
+	}
 	c, prefix, end, en := d.begin(ctx, name)
 	if en != 0 {
 		return en
@@ -256,6 +259,10 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 		return en
 	}
 	f := d.fileNamed(name)
+	if d.m.opt.NoDelete && (f == nil || f.isCommitted()) {
+		end()
+		return syscall.EPERM
+	}
 	if f == nil {
 		defer end()
 		return errno(d.remove(c, prefix, name))

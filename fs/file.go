@@ -192,9 +192,12 @@ func (f *file) Setattr(ctx context.Context, _ gofs.FileHandle, in *fuse.SetAttrI
 	if f.m.opt.ReadOnly {
 		return syscall.EROFS
 	}
+	size, resized := in.GetSize()
+	if en := f.fixedAttr(); en != 0 && !resized {
+		return en
+	}
 	ctx, cancel := killable(ctx)
 	defer cancel()
-	size, resized := in.GetSize()
 	if resized {
 		if err := f.truncate(ctx, int64(size)); err != nil {
 			return errno(err)
@@ -262,6 +265,9 @@ func (f *file) open(flags uint32) (*handle, uint32, syscall.Errno) {
 	defer f.mu.Unlock()
 	if f.dead != nil || f.stale && f.draft == nil {
 		return nil, 0, syscall.ESTALE // the kernel then looks the name up again
+	}
+	if en := f.refusesOpen(flags); en != 0 {
+		return nil, 0, en
 	}
 	if h.write && f.passers > 0 {
 		f.stale = true // what the kernel reads itself must not change: the name gets a new node

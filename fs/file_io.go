@@ -156,6 +156,9 @@ func (f *file) writable() (*draft.Draft, error) {
 	defer parent.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.fixed() {
+		return nil, syscall.EEXIST
+	}
 	if f.draft == nil {
 		f.draft = f.m.editDraft(f)
 		f.baseLeft = f.obj.Size > 0 && f.obj.Size <= smallBase

@@ -46,6 +46,8 @@ type Options struct {
 	Writeback    bool          // let the kernel gather writes
 	Passthrough  bool          // let it read whole files of the cache itself, also where not ReadOnly; excludes Writeback
 	FailedWriter string        // keep-old (default), partial, publish
+	CreateOnly   bool          // refuse to change objects that are there
+	NoDelete     bool          // refuse to remove objects
 	HardLinks    string        // "" refuses, "copy" copies inside the store
 	Size         int64         // bytes that df shows; 1 PiB
 	StorageClass string        // of new objects
@@ -143,6 +145,9 @@ type Server struct {
 // Mount mounts the store and answers the kernel until it is unmounted.
 func Mount(mountpoint string, opt Options) (*Server, error) {
 	opt.setDefaults()
+	if opt.CreateOnly && !opt.Store.Caps().CondPut {
+		return nil, errNoConditions
+	}
 	m := newMount(opt)
 	if err := m.watchOrphans(); err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ func (d *dir) Rename(ctx context.Context, name string, newParent gofs.InodeEmbed
 	c, cancel := killable(ctx)
 	defer cancel()
 	if sub, ok := ops[*dir](d.GetChild(name)); ok {
+		if d.m.opt.NoDelete {
+			return syscall.EPERM
+		}
 		return errno(d.renameDir(c, sub, name, nd, newName, flags))
 	}
 	f := d.fileNamed(name)
@@ -51,6 +54,9 @@ func (d *dir) Rename(ctx context.Context, name string, newParent gofs.InodeEmbed
 }
 
 func (d *dir) renameFile(ctx context.Context, f *file, name string, nd *dir, newName string, flags uint32) (err error) {
+	if d.m.opt.CreateOnly {
+		flags |= renameNoReplace
+	}
 	target := nd.fileNamed(newName)
 	if target != nil && flags&renameNoReplace != 0 {
 		return syscall.EEXIST
@@ -74,6 +80,9 @@ func (d *dir) renameFile(ctx context.Context, f *file, name string, nd *dir, new
 		}()
 	}
 	stored := f.isCommitted() || f.streaming()
+	if stored && d.m.opt.NoDelete {
+		return syscall.EPERM // the object under the old name would have to go
+	}
 	if stored {
 		if err := f.commitBusy(ctx); err != nil {
 			return err

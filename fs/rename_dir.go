@@ -160,14 +160,15 @@ func (m *mount) copyTree(ctx context.Context, dst, src string) ([]movedObject, e
 // copyEntry copies one object of a directory. Markers are written anew: stores
 // that keep objects as files cannot copy them.
 func (m *mount) copyEntry(ctx context.Context, dst string, o objstore.Object) (objstore.Object, error) {
+	cond := objstore.Cond{Absent: m.opt.CreateOnly}
 	if o.Size > 0 || !strings.HasSuffix(o.Key, "/") {
-		return objstore.CopyObject(ctx, m.store, dst, o, objstore.CopyOptions{Src: o.Version})
+		return objstore.CopyObject(ctx, m.store, dst, o, objstore.CopyOptions{Src: o.Version, Dst: cond})
 	}
 	o, err := m.store.Stat(ctx, o.Key)
 	if err != nil {
 		return objstore.Object{}, err
 	}
-	return m.store.Put(ctx, dst, emptyBody(), objstore.PutOptions{Metadata: o.Metadata, ContentType: o.ContentType})
+	return m.store.Put(ctx, dst, emptyBody(), objstore.PutOptions{Cond: cond, Metadata: o.Metadata, ContentType: o.ContentType})
 }
 
 // removeAll removes the deepest first, and the markers after what is in them:

@@ -70,6 +70,9 @@ func (f *file) changeXattr(ctx context.Context, change func(*attr) syscall.Errno
 	if f.m.opt.ReadOnly {
 		return syscall.EROFS
 	}
+	if en := f.fixedAttr(); en != 0 {
+		return en
+	}
 	f.mu.Lock()
 	old := f.attr
 	if en := change(&f.attr); en != 0 {

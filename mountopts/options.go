@@ -67,6 +67,8 @@ type Options struct {
 	// What a file is worth.
 	FailedWriter string
 	HardLinks    string
+	CreateOnly   bool
+	NoDelete     bool
 	StorageClass string
 	AttrTTL      time.Duration
 	Writeback    bool

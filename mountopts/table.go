@@ -64,6 +64,8 @@ func (o *Options) table() []row {
 		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one transfer"},
 
 		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},
+		{"create-only", "", (*boolValue)(&o.CreateOnly), "write new objects only; what is there is never changed"},
+		{"no-delete", "", (*boolValue)(&o.NoDelete), "remove no object"},
 		{"hard-links", "", &choiceValue{&o.HardLinks, []string{"", "copy"}}, "`copy` makes link(2) a copy inside the provider; otherwise it fails with EPERM"},
 		{"storage-class", "", (*stringValue)(&o.StorageClass), "storage class of new objects, in the provider's words"},
 		{"attr-ttl", "", (*durationValue)(&o.AttrTTL), "how long names and attributes may be remembered"},

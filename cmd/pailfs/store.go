@@ -56,6 +56,7 @@ func mountStore(o *mountopts.Options, store *opened, log *slog.Logger) (server, 
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
 		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Passthrough: o.Passthrough, Parallel: o.Parallel,
 		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
+		CreateOnly: o.CreateOnly, NoDelete: o.NoDelete,
 		Size: o.Size, StorageClass: o.StorageClass, Timeout: o.Timeout, StateDir: o.StateDir,
 		Log: log, Debug: o.Debug,
 	}
