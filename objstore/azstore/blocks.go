@@ -17,8 +17,9 @@ const (
 	idBytes = 16 // of a block's name, before base64: a nonce of 12 and a number of 4
 	numeral = 4
 
-	// Names shorter than this have no room for a nonce; the service allows 64.
-	minIDBytes, maxIDBytes = 8, 64
+	// Names shorter than this have no room for a nonce that nobody else has; the
+	// service allows 64.
+	minIDBytes, maxIDBytes = 12, 64
 
 	// keepAtMost is how many blocks an object may have for us to keep them one
 	// by one: beyond, there would be too little room for more.

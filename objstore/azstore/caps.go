@@ -17,6 +17,11 @@ const (
 	maxBlocks = 50_000
 	maxObject = maxBlocks * maxBlock // 190.7 TiB
 
+	// The service copies while we wait in silence: an object or a range that takes
+	// it no longer than a connection may be silent. Larger objects are copied by
+	// ranges, side by side.
+	maxCopy = 1024 * mib
+
 	// The most of a range that is read with an MD5 of its own (Get Blob,
 	// x-ms-range-get-content-md5).
 	maxChecked = 4 * mib
@@ -35,7 +40,7 @@ func (s *Store) Caps() objstore.Caps {
 		MaxPart:   maxBlock,
 		MaxObject: maxObject,
 		MaxParts:  maxBlocks,
-		MaxCopy:   maxPut,
+		MaxCopy:   maxCopy,
 
 		OneUpload:    true,
 		SortedList:   true,

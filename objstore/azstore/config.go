@@ -178,20 +178,20 @@ func (c *Config) locate() error {
 		u.RawQuery = ""
 	}
 	first, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
-	if inPath(u.Hostname()) {
+	if c.Account == "" {
 		switch {
-		case first == "" && c.Account == "":
-			c.Account = EmulatorAccount
-		case first != "" && c.Account == "":
+		case first != "":
 			c.Account = first
+		case inPath(u.Hostname()):
+			c.Account = EmulatorAccount
+		default:
+			c.Account, _, _ = strings.Cut(u.Hostname(), ".")
 		}
-		if first == "" {
-			u.Path = "/" + c.Account
-		}
-	} else if c.Account == "" {
-		c.Account, _, _ = strings.Cut(u.Hostname(), ".")
 	}
-	if c.Account == EmulatorAccount && c.AccountKey == "" && c.SAS == "" && !c.Anonymous && inPath(u.Hostname()) {
+	if first == "" && inPath(u.Hostname()) {
+		u.Path = "/" + c.Account
+	}
+	if c.Account == EmulatorAccount && c.AccountKey == "" && c.SAS == "" && !c.Anonymous {
 		c.AccountKey = EmulatorKey
 	}
 	c.Endpoint = strings.TrimSuffix(u.String(), "/")

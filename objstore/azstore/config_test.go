@@ -23,6 +23,8 @@ func TestResolve(t *testing.T) {
 			account: EmulatorAccount, endpoint: "http://localhost:10000/devstoreaccount1", key: EmulatorKey},
 		"azurite with a name": {give: Config{Endpoint: "http://azurite:10000", Account: "other", AccountKey: "a2V5"},
 			account: "other", endpoint: "http://azurite:10000/other", key: "a2V5"},
+		"azurite elsewhere": {give: Config{Endpoint: "http://host.docker.internal:10000/devstoreaccount1"},
+			account: EmulatorAccount, endpoint: "http://host.docker.internal:10000/devstoreaccount1", key: EmulatorKey},
 		"private endpoint": {give: Config{Endpoint: "https://acc.privatelink.example.com", SAS: "?sv=1&sig=S"},
 			account: "acc", endpoint: "https://acc.privatelink.example.com", sas: "sv=1&sig=S"},
 		"endpoint with a signature": {give: Config{Endpoint: "https://acc.blob.core.windows.net/?sv=1&sig=S"},

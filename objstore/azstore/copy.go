@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -33,9 +34,9 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 	switch {
 	case opt.Src != "" && from.Version != opt.Src:
 		return none, objstore.NewError("copy", src, objstore.ErrCond, fmt.Errorf("version %q is there", from.Version))
-	case from.Size > maxPut:
+	case from.Size > maxCopy:
 		return none, &objstore.Error{Op: "copy", Key: src, Kind: objstore.ErrUnsupported,
-			Err: fmt.Errorf("%d bytes are more than Blob Storage copies at once", from.Size)}
+			Err: fmt.Errorf("%d bytes are more than is copied at once", from.Size)}
 	}
 	var class string
 	if !value(p.AccessTierInferred) {
@@ -45,7 +46,7 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 		from.Metadata = wire.Known(opt.Metadata)
 	}
 	ctx, t := watch(ctx)
-	tag, err := s.copyFrom(ctx, dst, src, p.ETag, class, opt)
+	tag, modified, err := s.copyFrom(ctx, dst, src, p.ETag, class, opt)
 	if err != nil {
 		return s.settle(ctx, t, "copy", dst, from.Size, objstore.PutOptions{ContentType: from.ContentType, Metadata: from.Metadata}, err)
 	}
@@ -53,16 +54,16 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 		// No metadata in a copy means those of the source.
 		return s.rewriteMetadata(ctx, dst, objstore.CopyOptions{Src: version(tag), Metadata: opt.Metadata})
 	}
-	from.Key, from.Version, from.ModTime = dst, version(tag), s.now()
+	from.Key, from.Version, from.ModTime = dst, version(tag), answered(modified, nil)
 	return from, nil
 }
 
-// copyFrom is one request that copies a whole blob which has the ETag. Its error
-// is the SDK's.
-func (s *Store) copyFrom(ctx context.Context, dst, src string, tag *azcore.ETag, class string, opt objstore.CopyOptions) (*azcore.ETag, error) {
+// copyFrom is one request that copies a whole blob which has the ETag. It returns
+// ETag and time of the copy. Its error is the SDK's.
+func (s *Store) copyFrom(ctx context.Context, dst, src string, tag *azcore.ETag, class string, opt objstore.CopyOptions) (*azcore.ETag, *time.Time, error) {
 	from, err := s.source(ctx, src)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	condition := &blob.SourceModifiedAccessConditions{SourceIfMatch: tag}
 	if s.copies() {
@@ -75,7 +76,7 @@ func (s *Store) copyFrom(ctx context.Context, dst, src string, tag *azcore.ETag,
 			SourceModifiedAccessConditions: condition,
 		})
 		if !s.lacks(err) {
-			return resp.ETag, err
+			return resp.ETag, resp.LastModified, err
 		}
 	}
 	// The older request does the same, of sizes that emulators do not mind.
@@ -86,7 +87,7 @@ func (s *Store) copyFrom(ctx context.Context, dst, src string, tag *azcore.ETag,
 		BlobAccessConditions:           conditions(opt.Dst),
 		SourceModifiedAccessConditions: condition,
 	})
-	return resp.ETag, err
+	return resp.ETag, resp.LastModified, err
 }
 
 // copies says whether the endpoint knows the requests that copy from a URL, as

@@ -63,7 +63,7 @@ func (u *upload) copyPart(ctx context.Context, src string, v objstore.Version, r
 func (u *upload) move(ctx context.Context, o objstore.Object, r objstore.Range) (ids []string, err error) {
 	for r.Len > 0 {
 		var id string
-		n := min(r.Len, maxBlock)
+		n := min(r.Len, maxCopy)
 		if u.s.copies() {
 			id, err = u.stageFrom(ctx, o, objstore.Range{Off: r.Off, Len: n})
 		}
