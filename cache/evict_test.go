@@ -130,9 +130,9 @@ func TestDiskThatHangs(t *testing.T) {
 	for range queueLen {
 		<-w.c.disk.slots
 	}
-	w.check(obj, want, 0, obj.Size)
+	w.check(obj, want, 0, queueLen*BlockSize)
 	w.c.Flush()
-	w.expect(0, func() { w.check(obj, want, 0, obj.Size) })
+	w.expect(0, func() { w.check(obj, want, 0, queueLen*BlockSize) })
 }
 
 func TestPatience(t *testing.T) {
