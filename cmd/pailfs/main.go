@@ -102,7 +102,7 @@ func root(args []string, secret *hidden) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "pailfs",
 		Short:         "Mount a bucket as a file system",
-		Long:          "pailfs mounts a bucket (S3 and what speaks S3, Google Cloud Storage, or a directory) as a file system.\nOne file is one object, and close(2) returns 0 only when the object is there.",
+		Long:          "pailfs mounts a bucket (S3 and what speaks S3, Google Cloud Storage, Azure Blob Storage, or a directory) as a file system.\nOne file is one object, and close(2) returns 0 only when the object is there.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,
