@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,15 +11,22 @@ import (
 // TestCreateBucket mounts what is not there yet.
 func TestCreateBucket(t *testing.T) {
 	onTargets(t, func(t *testing.T, p *place) {
-		missing := p.source + "/not/there/yet"
-		if p.kind != "file" {
-			name := strings.ReplaceAll(p.bucket.name, "test-", "made-")
-			missing = strings.Replace(p.source, p.bucket.name, name, 1)
-			p.bucket = &s3Bucket{endpoint: p.bucket.endpoint, name: name}
-		} else {
+		u, err := url.Parse(p.source)
+		check(t, err)
+		switch p.kind {
+		case "file":
 			p.root = filepath.Join(p.root, "not/there/yet")
+			u.Path = p.root
+		case "gcs":
+			u.RawQuery += "&project=p"
+			fallthrough
+		default:
+			u.Host = "made-" + strings.TrimPrefix(u.Host, "test-")
 		}
-		p.source = missing
+		if p.kind == "s3" {
+			p.bucket = &s3Bucket{endpoint: p.bucket.endpoint, name: u.Host}
+		}
+		p.source = u.String()
 		if out, err := p.prepare(t).start(); err == nil || !strings.Contains(out, "--create-bucket") {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -26,5 +34,5 @@ func TestCreateBucket(t *testing.T) {
 		check(t, os.WriteFile(filepath.Join(m.dir, "f"), []byte("text"), 0o644))
 		m.umount(t)
 		p.holds(t, "f", []byte("text"), "after umount")
-	}, mountTargets...)
+	}, everyMount...)
 }
