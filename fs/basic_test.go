@@ -287,3 +287,10 @@ func TestRefusedAttributesAreTakenBack(t *testing.T) {
 		[ "$(getfattr --only-values -n user.pailfs.state f)" = committed ]`)
 	m.wantObject("f", "content\n")
 }
+
+// open(2) with O_RDONLY and O_CREAT, as flock(1) does it, makes an object too.
+func TestCreatedForReading(t *testing.T) {
+	m := mountStore(t, Options{})
+	m.sh(`python3 -c 'import os; os.close(os.open("lock", os.O_RDONLY | os.O_CREAT, 0o600))'`)
+	m.wantObject("lock", "")
+}

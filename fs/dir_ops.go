@@ -153,7 +153,8 @@ func (d *dir) Create(ctx context.Context, name string, flags, mode uint32, out *
 	if en != 0 {
 		return nil, nil, 0, en
 	}
-	h, openFlags, en := f.open(flags)
+	// Whoever makes a file writes it, if only that it is there.
+	h, openFlags, en := f.open(flags&^syscall.O_ACCMODE | syscall.O_RDWR)
 	if en != 0 {
 		return nil, nil, 0, en
 	}
