@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,17 +140,20 @@ func (b *bench) openLinks(ctx context.Context) error {
 
 // fill makes the buckets and what the rows read.
 func (b *bench) fill(ctx context.Context) error {
-	for _, name := range []string{writeBucket, readBucket, listBucket} {
+	for _, name := range []string{writeBucket, readBucket, listBucket, treeBucket, tarBucket} {
 		if err := servers.MakeBucket(ctx, b.server, name); err != nil {
 			return err
 		}
 	}
-	if b.config.rows.MatchString("read") {
+	if b.readsBig() {
 		t := &transfer{client: b.client, job: job{Bucket: readBucket, Key: bigName, Source: b.source,
 			Size: b.size, PartSize: b.partSize, Parallel: 4}}
 		if err := t.put(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.fillReads(ctx); err != nil {
+		return err
 	}
 	if !b.config.rows.MatchString("list") {
 		return nil
@@ -172,6 +176,7 @@ type result struct {
 
 	wall   time.Duration // until the bucket holds it
 	lag    time.Duration // part of wall after the program had ended
+	note   string        // what the program found out besides
 	usage  usage
 	counts shapedproxy.Counts
 	err    error
@@ -215,6 +220,9 @@ func (r result) String() string {
 	s := fmt.Sprintf("%.2f s, %.2f s CPU", r.wall.Seconds(), r.usage.cpu.Seconds())
 	if n := r.counts.Requests; n > 0 {
 		s += fmt.Sprintf(", %d requests", n)
+	}
+	if r.note != "" {
+		s += ", " + r.note
 	}
 	return s
 }
@@ -280,6 +288,9 @@ func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res 
 	res.wall = d.Wall
 	res.usage = usage{cpu: d.CPU, memory: d.PeakRSS}
 	res.counts = l.counts().Sub(before)
+	if r.note != nil {
+		res.note = r.note(p.stdout.Bytes())
+	}
 	if r.writes() {
 		return r.stored(ctx)
 	}
@@ -287,11 +298,28 @@ func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res 
 }
 
 func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, res *result) (err error) {
-	m, err := b.mountOn(ctx, c, l.endpoint, r.bucket)
+	with, cfg := *b, *b.config
+	with.config = &cfg
+	if r.cached {
+		dir, err := os.MkdirTemp(b.top, "cache-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		cfg.pailfsOptions = append(slices.Clone(b.pailfsOptions), "--cache-dir="+dir, "--cache-size="+sizeText(4*b.size))
+	}
+	m, err := with.mountOn(ctx, c, l.endpoint, r.bucket)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close(ctx)) }()
+	if r.warm != nil {
+		for _, cmd := range r.warm(m.dir) {
+			if _, err := runProgram(ctx, cmd, m.kill); err != nil {
+				return err
+			}
+		}
+	}
 	if r.cold != nil {
 		if err := r.cold(ctx); err != nil {
 			return err
@@ -311,6 +339,9 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 	}
 	if b.verbose {
 		b.logf("%s said:\n%s", c.name, m.server.stderr.text())
+	}
+	if r.note != nil {
+		res.note = r.note(p.stdout.Bytes())
 	}
 	return r.check(p.stdout.Bytes(), p.stderr.text())
 }

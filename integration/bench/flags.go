@@ -20,7 +20,9 @@ type config struct {
 	size     int64 // of the big file
 	files    int   // created by the files row
 	fileSize int64
-	objects  int // listed by the list row
+	objects  int // listed by the list and tree rows
+	randoms  int // reads of the random row
+	tarFiles int // read by the tar row
 
 	rounds   int
 	once     time.Duration // what took longer in a round is not run in the next
@@ -43,13 +45,15 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 	c := &config{size: 1 << 30, fileSize: 10 << 10, partSize: 8 << 20, rate: 60_000_000}
 	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	f.SetOutput(usage)
-	rows := f.String("rows", ".", "rows to run: `regexp` on write-1m, write-4k, read, files, list")
+	rows := f.String("rows", ".", "rows to run: `regexp` on write-1m, write-4k, read, files, list, readers, random, strided, first, again-disk, again-page, tree, tree-again, tar")
 	links := f.String("links", ".", "links to run: `regexp` on direct, shaped")
 	contenders := f.String("contenders", "^(pailfs|sdk|sdk-lean|s3fs|rclone)$", "contenders: `regexp` on these and s3fs-defaults, rclone-defaults, rclone-cache")
 	f.Var((*size)(&c.size), "size", "size of the big file")
 	f.IntVar(&c.files, "files", 500, "how many small files to create")
 	f.Var((*size)(&c.fileSize), "file-size", "size of each small file")
 	f.IntVar(&c.objects, "objects", 10_000, "how many objects to list")
+	f.IntVar(&c.randoms, "random-reads", 200, "how many random reads")
+	f.IntVar(&c.tarFiles, "tar-files", 2000, "how many small files to read with tar")
 	f.IntVar(&c.rounds, "rounds", 3, "how often to measure each figure")
 	f.DurationVar(&c.once, "once", 90*time.Second, "measure what takes longer than this in one round only")
 	f.DurationVar(&c.deadline, "deadline", 10*time.Minute, "longest time for one measurement, which then counts as failed")
@@ -81,7 +85,7 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 
 func (c *config) check() error {
 	switch {
-	case c.size < 1 || c.fileSize < 1 || c.files < 1 || c.objects < 1 || c.rounds < 1 || c.parallel < 1:
+	case c.size < 1 || c.fileSize < 1 || c.files < 1 || c.objects < 1 || c.randoms < 1 || c.tarFiles < 1 || c.rounds < 1 || c.parallel < 1:
 		return errors.New("sizes, counts and rounds must be at least 1")
 	case c.size%(1<<20) != 0:
 		return errors.New("--size must be a multiple of 1 MiB")

@@ -134,6 +134,9 @@ func secondsText(x line) string {
 	if x.lag > 0 {
 		s += fmt.Sprintf(", %.2f of it after close", x.lag.Seconds())
 	}
+	if x.note != "" {
+		s += "; " + x.note
+	}
 	return s
 }
 

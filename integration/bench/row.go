@@ -30,6 +30,14 @@ type row struct {
 	// cold wants what is read to be in no cache but the server's.
 	cold func(ctx context.Context) error
 
+	// warm are run through the mount before the clock starts; cached gives pailfs
+	// a cache directory.
+	warm   func(dir string) []*exec.Cmd
+	cached bool
+
+	// note is what the program found out besides, for the table; may be nil.
+	note func(stdout []byte) string
+
 	// check judges what the program printed.
 	check func(stdout, stderr []byte) error
 
@@ -42,13 +50,13 @@ func (r row) writes() bool { return r.stored != nil }
 
 // rows is the list of all rows, for the sizes of this run.
 func (b *bench) rows() []row {
-	return []row{
+	return append([]row{
 		b.writeRow("write-1m", "1M"),
 		b.writeRow("write-4k", "4k"),
 		b.readRow(),
 		b.filesRow(),
 		b.listRow(),
-	}
+	}, b.readRows()...)
 }
 
 func (b *bench) writeRow(name, bs string) row {
@@ -78,13 +86,7 @@ func (b *bench) readRow() row {
 		},
 		job:   job{Do: "get", Bucket: readBucket, Key: bigName, Size: b.size},
 		check: b.ddMovedAll,
-		cold: func(ctx context.Context) error {
-			if err := b.dropCaches(); err != nil {
-				return err
-			}
-			// The disk of the server is not what is measured.
-			return warmObject(ctx, b.client, readBucket, bigName)
-		},
+		cold:  b.coldBig,
 	}
 }
 

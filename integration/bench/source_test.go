@@ -40,7 +40,7 @@ func TestFilesJobWritesPiecesOfTheSource(t *testing.T) {
 	}
 	const size, count = 300 << 10, 5 // 3 pieces, then from the start again
 	j := job{Do: "files", Dir: out, Source: dir + "/source", Count: count, Size: size}
-	work, err := j.prepare()
+	work, err := j.prepare(&done{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,9 @@ const workerEnv = "PAILFS_BENCH_JOB"
 
 // job is what a worker does.
 type job struct {
-	Do string // put, get, create, list: with the SDK; files: in a directory
+	// put, get, create, list, fetch: with the SDK; files: in a directory; readers,
+	// random, strided: in one if Dir is set; local: of the source.
+	Do string
 
 	Endpoint, Region, Bucket, Key string
 
@@ -25,6 +27,7 @@ type job struct {
 	Source   string // file that holds the bytes to write
 	Count    int
 	Size     int64
+	Of       int64 // of the object, where Size is that of a piece
 	PartSize int64
 	Parallel int
 }
@@ -33,6 +36,7 @@ type job struct {
 type done struct {
 	Wall, CPU time.Duration // of the job, without the start of the process
 	PeakRSS   int64
+	P50, P99  time.Duration // of each piece, where pieces are timed
 	Err       string
 }
 
@@ -46,12 +50,12 @@ func runWorker() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	work, err := j.prepare()
 	var d done
+	work, err := j.prepare(&d)
 	if err == nil {
 		cpu, begin := usedCPU(), time.Now()
 		err = work(ctx)
-		d = done{Wall: time.Since(begin), CPU: usedCPU() - cpu, PeakRSS: usedRSS()}
+		d.Wall, d.CPU, d.PeakRSS = time.Since(begin), usedCPU()-cpu, usedRSS()
 	}
 	if err != nil {
 		d.Err = err.Error()
@@ -62,21 +66,38 @@ func runWorker() int {
 	return 0
 }
 
-// prepare does what is not to be timed.
-func (j job) prepare() (func(context.Context) error, error) {
-	if j.Do == "files" {
+// prepare does what is not to be timed. What the work finds out besides goes to d.
+func (j job) prepare(d *done) (func(context.Context) error, error) {
+	timed := func(read func(context.Context) (p50, p99 time.Duration, err error)) func(context.Context) error {
+		return func(ctx context.Context) (err error) {
+			d.P50, d.P99, err = read(ctx)
+			return err
+		}
+	}
+	switch {
+	case j.Do == "files":
 		return j.createFiles, nil
+	case j.Do == "local":
+		return j.readLocal, nil
+	case j.Dir != "" && j.Do == "readers":
+		return j.readAtOnce, nil
+	case j.Dir != "":
+		return timed(j.filePieces), nil
 	}
 	t := j.transfer()
 	switch j.Do {
 	case "put":
 		return t.put, nil
-	case "get":
+	case "get", "readers":
 		return t.get, nil
 	case "create":
 		return t.create, nil
 	case "list":
 		return t.list, nil
+	case "fetch":
+		return t.fetch, nil
+	case "random", "strided":
+		return timed(t.objectPieces), nil
 	}
 	return nil, fmt.Errorf("unknown job %q", j.Do)
 }
