@@ -86,7 +86,7 @@ integration: build
 	$(GO) test $(TAGS) -p $(PROCS) -timeout 30m ./integration/...
 
 soak: build
-	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^TestP6KilledAtRandom$$' ./integration
+	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^(TestP6KilledAtRandom|TestModel)$$' ./integration -rapid.checks=20000
 	PAILFS_TEST_LARGE=1024 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/.*/Large' ./integration
 
 lint:

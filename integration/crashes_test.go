@@ -174,6 +174,7 @@ func (h *crashHarness) hear(t *testing.T, said io.Reader) {
 // takes over. What the first has under way is left alone: it may go on, and does.
 func (h *crashHarness) freeze(t *testing.T, m *mounted) {
 	check(t, unix.Kill(m.pid, unix.SIGSTOP))
+	h.look(t, "the first mount frozen", h.p.content(t))
 	second := h.p.mount(t)
 	h.look(t, "through a second mount, the first frozen", second.content)
 	second.umount(t)

@@ -30,6 +30,7 @@ func onExit(stop func()) {
 func TestMain(m *testing.M) {
 	posixChild()
 	crashChild()
+	modelChild()
 	guardChild()
 	os.Exit(run(m))
 }
