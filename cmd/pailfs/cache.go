@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/pailfs/pailfs/cache"
+	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/pailfs/pailfs/mountopts"
 )
 
@@ -23,4 +24,14 @@ func openCache(o *mountopts.Options, log *slog.Logger) *cache.Cache {
 		Store: o.StoreName(), Memory: o.CacheMemory,
 		Dir: o.CacheDir, Size: o.CacheSize, Free: o.CacheFree, Log: log,
 	})
+}
+
+// cacheUse is what the status shows of the cache.
+func (m *mounted) cacheUse() control.Cache {
+	s := m.blocks.Stats()
+	c := control.Cache{Hits: s.Hits, Misses: s.Misses, Errors: s.Corrupt}
+	if m.opts.CacheDir != "" {
+		c.Used, c.Limit = s.Bytes, m.opts.CacheSize
+	}
+	return c
 }

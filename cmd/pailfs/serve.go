@@ -109,6 +109,9 @@ func mountLocked(ctx context.Context, o *mountopts.Options, out *logOutput, lock
 	}
 	l := newLife(srv, store, o, out, lock)
 	l.http = web
+	if m, ok := srv.(*mounted); ok {
+		l.cache = m.cacheUse
+	}
 	if err := l.listen(ctx); err != nil {
 		l.abandon(ctx)
 		return nil, err

@@ -208,6 +208,12 @@ func TestStatusCommand(t *testing.T) {
 			t.Errorf("exit code %d: %s", code, out)
 		}
 	}
+	if _, err := os.ReadFile(filepath.Join(s.point, "d")); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := s.pailfs("status", s.point); !strings.Contains(out, "\ncache: in memory, ") {
+		t.Errorf("no use of the cache: %s", out)
+	}
 	out, code = s.pailfs("status", s.bucket)
 	checkLine(t, "not mounted", out, "is not mounted")
 	if code != exitFailed {

@@ -45,7 +45,11 @@ func printStatus(out io.Writer, s control.Status, before *control.Status) error 
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s/s\n", t.Direction, shownKey(t.Key), amount, readable(int64(t.Rate)))
 	}
 	if c := s.Cache; c != nil {
-		fmt.Fprintf(w, "\ncache: %s of %s, %d hits, %d misses, %d errors\n", readable(c.Used), readable(c.Limit), c.Hits, c.Misses, c.Errors)
+		place := "in memory"
+		if c.Limit > 0 {
+			place = readable(c.Used) + " of " + readable(c.Limit)
+		}
+		fmt.Fprintf(w, "\ncache: %s, %d hits, %d misses, %d errors\n", place, c.Hits, c.Misses, c.Errors)
 	}
 	if len(s.Calls) > 0 {
 		fmt.Fprintf(w, "\ncalls\tcount\tmean\tbytes\terrors\n")

@@ -64,7 +64,8 @@ type Calls struct {
 	Seconds float64          `json:"seconds"` // in all
 }
 
-// Cache is what the cache of blocks holds and how it did.
+// Cache is what the cache of blocks holds in its directory, and how it did.
+// Without a directory Used and Limit are 0.
 type Cache struct {
 	Used   int64 `json:"used"`
 	Limit  int64 `json:"limit"`
