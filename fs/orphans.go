@@ -33,8 +33,8 @@ func (m *mount) watchOrphans() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stopCleaning = cancel
 	m.late.Go(func() {
-		if err := registry.Orphans(dir, func(prefix string) error { return m.removeBelow(ctx, prefix) }); err != nil {
-			m.log.Warn("private objects of a dead mount are left for the next one", "err", err)
+		if err := registry.Orphans(dir, func(entry string) error { return m.settleOrphan(ctx, entry) }); err != nil {
+			m.log.Warn("what a dead mount had begun is left for the next one", "err", err)
 		}
 		c, ok := m.store.(objstore.Cleaner)
 		if !ok {

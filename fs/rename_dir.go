@@ -22,7 +22,8 @@ import (
 const renameWorkers = 16
 
 // renameDir moves all that is below a directory: every object is copied, and
-// only when all are there the old ones are removed.
+// only when all are there the old ones are removed. What a crash leaves of it the
+// next mount finishes, or undoes.
 func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, newName string, flags uint32) error {
 	end, err := d.m.quiesce(ctx, sub)
 	if err != nil {
@@ -38,9 +39,15 @@ func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, new
 	if err := d.makeWay(ctx, nd, newName, prefixes[1], dst, flags); err != nil {
 		return err
 	}
+	ended, err := d.m.beginDirMove(src, dst)
+	if err != nil {
+		return err
+	}
 	moved, err := d.m.copyTree(ctx, dst, src)
 	if err != nil {
-		d.m.removeAll(context.WithoutCancel(ctx), moved, func(m movedObject) string { return m.to.Key })
+		if d.m.removeAll(context.WithoutCancel(ctx), moved, func(m movedObject) string { return m.to.Key }) == nil {
+			ended()
+		}
 		return fmt.Errorf("rename %q to %q: %w", src, dst, err)
 	}
 	if err := d.keep(ctx, prefixes[0]); err != nil {
@@ -49,6 +56,7 @@ func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, new
 	if err := d.m.removeAll(ctx, moved, func(m movedObject) string { return m.from }); err != nil {
 		return fmt.Errorf("rename %q to %q: all is copied, but not all of the old is removed: %w", src, dst, err)
 	}
+	ended()
 	d.movedDir(sub, name, nd, newName, moved)
 	return nil
 }

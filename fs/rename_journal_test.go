@@ -1,0 +1,53 @@
+package fs
+
+import (
+	"testing"
+
+	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/faultstore"
+)
+
+// A mount that dies while it renames a directory leaves copies; the next one
+// removes those that are too many, and nothing else.
+func TestBrokenOffRenameIsSettled(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault     faultstore.Op
+		want      []string // after the next mount
+		meanwhile func(m *mounted)
+	}{
+		"while copying":  {faultstore.Copy, []string{"new/theirs", "old/", "old/a", "old/b", "old/c", "old/sub/d"}, nil},
+		"while removing": {faultstore.Delete, []string{"new/", "new/a", "new/b", "new/c", "new/sub/d", "new/theirs"}, nil},
+		"while removing, then one is changed": {faultstore.Delete,
+			[]string{"new/a", "new/theirs", "old/", "old/a", "old/b", "old/c", "old/sub/d"},
+			func(m *mounted) { m.put("new/a", "changed", nil) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := t.TempDir()
+			m, faults := counting(t, Options{StateDir: state})
+			m.sh(`mkdir old; for f in a b c; do echo $f > old/$f; done`)
+			m.put("old/sub/d", "of somebody else", nil)
+			m.sh(`ls -lR >/dev/null`)
+			faults.Add(faultstore.Rule{Op: c.fault, Key: "*b", Err: objstore.ErrPermission})
+			faults.Add(faultstore.Rule{Op: faultstore.Delete, Err: objstore.ErrPermission}) // dead: it cleans nothing up
+			if out, err := m.try(`mv old new`); err == nil {
+				t.Fatalf("renamed: %s", out)
+			}
+			faults.Clear()
+			m.put("new/theirs", "theirs", nil)
+			if c.meanwhile != nil {
+				c.meanwhile(m)
+			}
+			m.server.m.registry.Close() // as if it had died
+			after := mountStore(t, Options{StateDir: state, Store: m.store})
+			after.server.m.late.Wait()
+			m.wantKeys(c.want...)
+			after.server.m.registry.Close()
+			last := mountStore(t, Options{StateDir: state, Store: m.store})
+			faults.Reset()
+			last.server.m.late.Wait()
+			if n := faults.Count(faultstore.Delete, ""); n != 0 {
+				t.Errorf("settled twice: %d objects were removed", n)
+			}
+		})
+	}
+}
