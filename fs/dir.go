@@ -32,8 +32,10 @@ type dir struct {
 
 	known    *listing // what the store had at known.at
 	recalled recalled
-	reading  reading // of files
-	looking  reading // for attributes that the store must be asked for
+	reading  reading       // of files
+	looking  reading       // for attributes that the store must be asked for
+	walking  reading       // of the listings of subdirectories
+	listed   chan struct{} // closed when a listing ahead has come; nil if there is none
 	asks     map[string]*ask
 	statSubs bool     // listing a subdirectory tells too little of it
 	seq      int64    // of our last change

@@ -73,7 +73,8 @@ func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.Ent
 	if err != nil {
 		return nil, errno(err)
 	}
-	sub.known = &listing{at: time.Now(), entries: map[string]entry{}}
+	now := time.Now()
+	sub.known = &listing{at: now, until: now.Add(d.m.opt.AttrTTL), entries: map[string]entry{}}
 	d.noteDir(name)
 	d.newInode(ctx, sub, keypath.Dir(prefix, name), syscall.S_IFDIR)
 	sub.entryOut(out)

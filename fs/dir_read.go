@@ -51,6 +51,9 @@ func (h *dirHandle) start(ctx context.Context) error {
 		h.batch = []entry{}
 		return nil
 	}
+	if h.d.walkNext(ctx); h.d.awaitAhead(ctx) != nil {
+		return ctx.Err()
+	}
 	h.batch = h.d.remembered()
 	if h.batch == nil {
 		h.pages = h.d.read(prefix)

@@ -260,7 +260,7 @@ func (p *pages) finish() {
 	d := p.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p.all != nil {
+	if p.all != nil && d.m.tree.prefix(d) == p.prefix { // not renamed meanwhile
 		l := &listing{at: p.at, until: p.at.Add(d.m.opt.AttrTTL), entries: p.all}
 		for _, c := range d.changes {
 			if c.seq > p.seq {

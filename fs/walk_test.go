@@ -95,3 +95,42 @@ func TestWalk(t *testing.T) {
 		}
 	}
 }
+
+// The second walk, when all directories are known and none is believed, does not
+// wait for a round trip in each.
+func TestWalkAgainIsListedAhead(t *testing.T) {
+	const dirs, latency = 60, 150 * time.Millisecond
+	inner := memstore.New(memstore.Options{})
+	store, faults := faultstore.Wrap(inner)
+	m := mountStore(t, Options{Store: store, AttrTTL: time.Second})
+	for d := range dirs {
+		m.put(fmt.Sprintf("d%03d/f", d), "x", nil)
+	}
+	m.sh("ls -lR > /dev/null")
+	time.Sleep(1100 * time.Millisecond)
+	faults.Reset()
+	faults.Add(faultstore.Rule{Op: faultstore.List, Delay: latency})
+	begun := time.Now()
+	m.sh("ls -lR > /dev/null")
+	took, serial := time.Since(begun), dirs*latency
+	if took > serial/2 {
+		t.Errorf("%v, one by one %v", took, serial)
+	}
+	if n := len(faults.Calls()); n > (1+dirs)*11/10 {
+		t.Errorf("%d requests of %d pages", n, 1+dirs)
+	}
+	t.Logf("%v, one by one %v", took, serial)
+}
+
+// What we have just made is known: creating files in it asks the store for none
+// of their names.
+func TestNewDirectoryIsKnown(t *testing.T) {
+	store, faults := faultstore.Wrap(memstore.New(memstore.Options{}))
+	m := mountStore(t, Options{Store: store, AttrTTL: time.Minute})
+	m.sh("mkdir d")
+	faults.Reset()
+	m.sh("for i in $(seq 20); do echo x > d/f$i; done")
+	if n := len(faults.Calls()) - faults.Count(faultstore.Put, ""); n > 0 {
+		t.Errorf("%d requests besides those that write", n)
+	}
+}
