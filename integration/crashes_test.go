@@ -170,13 +170,11 @@ func (h *crashHarness) hear(t *testing.T, said io.Reader) {
 	}
 }
 
-// freeze stops the process for a while and looks at what a machine sees that
-// takes over. What the first has under way is left alone: it may go on, and does.
+// freeze stops the process for a while in which another mount comes and goes. What
+// the first has under way is left alone: it may go on, and does.
 func (h *crashHarness) freeze(t *testing.T, m *mounted) {
 	check(t, unix.Kill(m.pid, unix.SIGSTOP))
-	h.look(t, "the first mount frozen", h.p.content(t))
 	second := h.p.mount(t)
-	h.look(t, "through a second mount, the first frozen", second.content)
 	second.umount(t)
 	check(t, unix.Kill(m.pid, unix.SIGCONT))
 	time.Sleep(time.Duration(h.r.Int64N(int64(300 * time.Millisecond))))

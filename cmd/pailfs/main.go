@@ -118,7 +118,7 @@ func root(args []string, secret *hidden) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
 	cmd.AddGroup(&cobra.Group{ID: "mounts", Title: "Mounts:"}, &cobra.Group{ID: "objects", Title: "Objects, without a mount:"})
 	addTo(cmd, "mounts", mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand())
-	addTo(cmd, "objects", lsCommand(), duCommand(), cpCommand(), rmCommand())
+	addTo(cmd, "objects", lsCommand(), duCommand(), cpCommand(), rmCommand(), verifyCommand())
 	cmd.AddCommand(versionCommand(), manCommand())
 	return cmd
 }
