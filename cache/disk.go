@@ -301,5 +301,5 @@ func (d *disk) hasFree() bool {
 	if syscall.Statfs(d.dir, &st) != nil {
 		return false
 	}
-	return int64(st.Bavail)*st.Bsize >= d.free
+	return int64(st.Bavail)*int64(st.Bsize) >= d.free
 }

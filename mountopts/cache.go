@@ -43,7 +43,7 @@ func diskSize(path string) (int64, error) {
 		err := unix.Statfs(path, &st)
 		switch up := filepath.Dir(path); {
 		case err == nil:
-			return int64(st.Blocks) * st.Bsize, nil
+			return int64(st.Blocks) * int64(st.Bsize), nil
 		case !errors.Is(err, fs.ErrNotExist) || up == path:
 			return 0, fmt.Errorf("cannot tell how large its disk is: %w", err)
 		default:
