@@ -1,5 +1,6 @@
 # make build   the binary, bin/pailfs
 # make install the binary, the helpers of mount(8), man pages, completions, a systemd unit (PREFIX, DESTDIR); uninstall
+# make cross   binaries for linux on amd64 and arm64, in bin/
 # make deb     a Debian package, in bin/
 # make demo    the main job on a directory: no account, no server
 # make test    set up the machine (as root, Debian: installs packages), run everything
@@ -25,7 +26,7 @@ export AWS_EC2_METADATA_DISABLED := true
 export GCE_METADATA_HOST := 127.0.0.1:1
 export PAILFS_BINARY := $(CURDIR)/$(BINARY)
 
-.PHONY: build install install-files uninstall deb demo test check setup race lint uncached integration soak bench deps clean
+.PHONY: build install install-files uninstall cross deb demo test check setup race lint uncached integration soak bench deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/pailfs
@@ -52,6 +53,12 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man8/*mount.pailfs.8 $(DESTDIR)$(PREFIX)/share/man/man8/*mount.fuse.pailfs.8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pailfs $(DESTDIR)$(ZSHDIR)/_pailfs \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pailfs.fish
+
+# The other machines that pailfs runs on.
+cross:
+	for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' \
+			-o bin/pailfs-linux-$$arch ./cmd/pailfs || exit 1; done
 
 deb: build
 	packaging/deb '$(VERSION)' '$(PACKAGES)'
