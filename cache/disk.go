@@ -163,7 +163,7 @@ func (d *disk) put(j job) {
 	d.queue <- j
 }
 
-// patience is how long readers may wait for the disk: a sixteenth of the time
+// patience is how long readers may wait for the disk: an eighth of the time
 // that passes, saved up to maxPatience, so that a disk that is slower than the
 // network does not make its pace theirs.
 type patience struct {
@@ -172,7 +172,7 @@ type patience struct {
 	at    time.Time
 }
 
-const maxPatience = 250 * time.Millisecond
+const maxPatience = time.Second
 
 func (p *patience) left(now time.Time) time.Duration {
 	p.mu.Lock()
@@ -180,7 +180,7 @@ func (p *patience) left(now time.Time) time.Duration {
 	if p.at.IsZero() {
 		p.saved = maxPatience
 	} else {
-		p.saved = min(maxPatience, p.saved+now.Sub(p.at)/16)
+		p.saved = min(maxPatience, p.saved+now.Sub(p.at)/8)
 	}
 	p.at = now
 	return p.saved

@@ -21,6 +21,6 @@
 // keeps no index in memory, so that several mounts may share a directory:
 // what they write into the same file are the same bytes.
 //
-// One goroutine writes, and makes room. Readers give it a sixteenth of their
+// One goroutine writes, and makes room. Readers give it an eighth of their
 // time to keep up; what it has no time for is not kept.
 package cache

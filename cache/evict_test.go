@@ -140,7 +140,7 @@ func TestPatience(t *testing.T) {
 	now := time.Now()
 	p.left(now)
 	p.spend(maxPatience)
-	if left := p.left(now.Add(800 * time.Millisecond)); left != 50*time.Millisecond {
+	if left := p.left(now.Add(800 * time.Millisecond)); left != 100*time.Millisecond {
 		t.Errorf("%v of 800 ms", left)
 	}
 	if left := p.left(now.Add(time.Hour)); left != maxPatience {

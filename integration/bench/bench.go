@@ -145,7 +145,7 @@ func (b *bench) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.readsBig() {
+	if b.reads(readBucket) {
 		t := &transfer{client: b.client, job: job{Bucket: readBucket, Key: bigName, Source: b.source,
 			Size: b.size, PartSize: b.partSize, Parallel: 4}}
 		if err := t.put(ctx); err != nil {
