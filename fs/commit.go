@@ -82,8 +82,20 @@ func (f *file) commit(ctx context.Context) error {
 	return f.commitBusy(ctx)
 }
 
+// commitAttr is commit for attributes alone. A content that somebody has begun to
+// change takes them along when it is committed: it is not whole now.
+func (f *file) commitAttr(ctx context.Context) error {
+	if err := f.busy.lock(ctx); err != nil {
+		return err
+	}
+	defer f.busy.unlock()
+	return f.commitWhat(ctx, true)
+}
+
 // commitBusy is commit for those who hold f.busy.
-func (f *file) commitBusy(ctx context.Context) error {
+func (f *file) commitBusy(ctx context.Context) error { return f.commitWhat(ctx, false) }
+
+func (f *file) commitWhat(ctx context.Context, attrOnly bool) error {
 	if !f.unsaved() {
 		return nil
 	}
@@ -96,7 +108,7 @@ func (f *file) commitBusy(ctx context.Context) error {
 		return nil
 	}
 	parent, name := f.m.tree.at(&f.place)
-	err = f.store(ctx, keypath.File(prefixes[0], name))
+	err = f.store(ctx, keypath.File(prefixes[0], name), attrOnly)
 	f.mu.Lock()
 	f.flushErr = err
 	obj := f.obj
@@ -110,11 +122,14 @@ func (f *file) commitBusy(ctx context.Context) error {
 
 // store writes content and attributes to the key, or only the attributes where
 // the content has not changed.
-func (f *file) store(ctx context.Context, key string) error {
+func (f *file) store(ctx context.Context, key string, attrOnly bool) error {
 	f.mu.Lock()
 	dr, seq, old, t := f.draft, f.attrSeq, f.obj, f.targetAt(key)
 	content := !f.committed || dr != nil && dr.Dirty()
 	f.mu.Unlock()
+	if attrOnly && content {
+		return nil
+	}
 
 	var obj objstore.Object
 	var err error

@@ -219,7 +219,11 @@ func (f *file) Setattr(ctx context.Context, _ gofs.FileHandle, in *fuse.SetAttrI
 	seq := f.attrSeq
 	f.mu.Unlock()
 	if now {
-		if err := f.commit(ctx); err != nil {
+		commit := f.commitAttr
+		if resized {
+			commit = f.commit
+		}
+		if err := commit(ctx); err != nil {
 			if resized {
 				f.detach(err)
 			} else {

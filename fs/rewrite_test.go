@@ -48,3 +48,49 @@ func TestChangeDuringAttributeRewrite(t *testing.T) {
 	f.Release(ctx, h)
 	m.wantObject("f", old[:10<<20]+"X"+old[10<<20+1:])
 }
+
+// The mtime that the kernel writes back must not publish what a program has just
+// begun to write.
+func TestAttributeRewritePublishesNoHalf(t *testing.T) {
+	m, _ := counting(t, Options{})
+	m.put("f", "old", nil)
+	m.sh("ls -l f")
+	ctx, f := context.Background(), m.server.m.root.fileNamed("f")
+	if err := f.busy.lock(ctx); err != nil {
+		t.Fatal(err)
+	}
+	rewritten := make(chan syscall.Errno)
+	go func() {
+		in := &fuse.SetAttrIn{}
+		in.Valid, in.Mtime, in.Atime = fuse.FATTR_MTIME|fuse.FATTR_ATIME, 1e9, 1e9
+		rewritten <- f.Setattr(ctx, nil, in, &fuse.AttrOut{})
+	}()
+	m.waitFor(func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.attrSeq > f.attrSaved
+	})
+	h, _, en := f.open(syscall.O_WRONLY)
+	if en != 0 {
+		t.Fatal(en)
+	}
+	if err := f.truncate(ctx, 0); err != nil { // open(2) with O_TRUNC
+		t.Fatal(err)
+	}
+	f.busy.unlock()
+	if en := <-rewritten; en != 0 {
+		t.Fatalf("setattr: %v", en)
+	}
+	m.wantObject("f", "old")
+	if _, en := f.Write(ctx, h, []byte("whole"), 0); en != 0 {
+		t.Fatal(en)
+	}
+	if en := f.Flush(ctx, h); en != 0 {
+		t.Errorf("flush: %v", en)
+	}
+	f.Release(ctx, h)
+	m.wantObject("f", "whole")
+	if o, err := m.store.Stat(ctx, "f"); err != nil || o.Metadata["mtime"] == "" {
+		t.Errorf("%+v, %v: the time is lost", o, err)
+	}
+}

@@ -88,7 +88,7 @@ func (f *file) changeXattr(ctx context.Context, change func(*attr) syscall.Errno
 	}
 	ctx, cancel := killable(ctx)
 	defer cancel()
-	err := f.commit(ctx)
+	err := f.commitAttr(ctx)
 	if err != nil {
 		f.restore(old, seq)
 	}
