@@ -276,6 +276,27 @@ func TestBodyWithWrongChecksum(t *testing.T) {
 	w.expect(1, func() { w.check(obj, want, 0, obj.Size) })
 }
 
+// Of a small object nothing is kept before all of it is known to be right.
+func TestNothingIsKeptBeforeTheChecksum(t *testing.T) {
+	w := newWorld(t, Options{Memory: 16 << 20})
+	obj, want := w.put("a", 4*BlockSize)
+	body, _, err := w.g.Get(t.Context(), obj.Key, objstore.All, objstore.Cond{Version: obj.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if _, err := io.ReadFull(body, make([]byte, 3*BlockSize)); err != nil {
+		t.Fatal(err)
+	}
+	w.c.Flush()
+	w.expect(1, func() { w.check(obj, want, BlockSize, 10) })
+	if _, err := io.ReadAll(body); err != nil {
+		t.Fatal(err)
+	}
+	w.c.Flush()
+	w.expect(0, func() { w.check(obj, want, 0, obj.Size) })
+}
+
 func TestTwoCachesShareADirectory(t *testing.T) {
 	w := newWorld(t, Options{Dir: t.TempDir(), Size: 6 << 20})
 	var objs []objstore.Object

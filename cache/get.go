@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,6 +102,7 @@ type body struct {
 	innerEnd int64
 	part     []byte // of the block that inner is in, from its beginning; empty after a start inside
 	stored   []int64
+	held     map[int64][]byte // blocks of a small whole object, until its checksum is known; nil else
 }
 
 // run is where the Get that begins at pos ends: before the next blocks that are
@@ -145,6 +147,8 @@ func (b *body) fetch() (objstore.Object, error) {
 	b.innerEnd = b.end
 	if r.Len >= 0 {
 		b.innerEnd = min(b.end, r.Off+r.Len)
+	} else if b.small {
+		b.held = map[int64][]byte{}
 	}
 	return obj, nil
 }
@@ -248,7 +252,12 @@ func (b *body) readInner(p []byte) (int, error) {
 	b.pos += int64(n)
 	if err == io.EOF {
 		_ = b.inner.Close() // read to its end
-		b.inner, b.part, b.stored = nil, nil, nil
+		for n, block := range b.held {
+			if b.pos == b.innerEnd {
+				b.o.c.keep(b.id, b.size, n, block, b.small, false)
+			}
+		}
+		b.inner, b.part, b.stored, b.held = nil, nil, nil, nil
 		switch {
 		case b.pos < b.innerEnd:
 			return n, io.ErrUnexpectedEOF
@@ -292,6 +301,10 @@ func (b *body) take(p []byte) {
 func (b *body) keep(n int64, block []byte) {
 	b.o.c.stats.misses.Add(1)
 	if b.have[n-b.first] && b.files.presence(n, 1)[0] {
+		return
+	}
+	if b.held != nil {
+		b.held[n] = bytes.Clone(block)
 		return
 	}
 	b.o.c.keep(b.id, b.size, n, block, b.small, false)

@@ -140,3 +140,43 @@ func TestChecksumMismatchIsFetchedAgain(t *testing.T) {
 		g.read(r, 0, 10*kib)
 	})
 }
+
+// wrong comes in pieces, one of which has a bit changed: the store finds out at
+// the end.
+type wrong struct {
+	io.ReadCloser
+	at int64
+}
+
+func (w *wrong) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p[:min(len(p), 4096)])
+	if n > 0 && w.at < 4096 {
+		p[n/2] ^= 1
+	}
+	w.at += int64(n)
+	if err == io.EOF {
+		err = &objstore.Error{Op: "get", Key: "k", Kind: objstore.ErrChecksum}
+	}
+	return n, err
+}
+
+// The kernel asks for single pages after a READ of several has failed.
+func TestNothingOfAWrongObjectIsReadable(t *testing.T) {
+	for _, limit := range []int64{64 * mib, 4 * kib} {
+		bubble(t, 10*kib, Options{Limit: limit}, func(t *testing.T, g *rig, r *Reader) {
+			g.store.body = func(_ int, rg objstore.Range, body io.ReadCloser) io.ReadCloser { return &wrong{ReadCloser: body} }
+			whole := make([]byte, 10*kib)
+			for _, n := range []int64{10 * kib, 4 * kib} {
+				if m, err := r.ReadAt(t.Context(), whole[:n], 0); m != 0 || !errors.Is(err, objstore.ErrChecksum) {
+					t.Errorf("reading %d bytes with %d of memory: got %d, %v", n, limit, m, err)
+				}
+				if limit < 10*kib {
+					break // a page that is read directly has no checksum
+				}
+			}
+			g.store.body = nil
+			g.read(r, 0, 4*kib)
+			g.read(r, 4*kib, 6*kib)
+		})
+	}
+}

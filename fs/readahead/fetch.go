@@ -15,39 +15,63 @@ import (
 const maxReopen = 5
 
 // target takes the bytes of a Get. space is where the next ones go, nil to give
-// up; fill says how many were put there.
+// up; fill says how many were put there; rewind makes the next ones the first.
 type target interface {
 	space() []byte
 	fill(n int)
+	rewind()
 }
 
-// chunkTarget fills a chunk.
+// chunkTarget fills a chunk. One that is a whole object is filled at once, when
+// all has come and has the checksum that the store told.
 type chunkTarget struct {
 	r      *Reader
 	c      *chunk
 	shared context.Context // for the Gets that follow
 	seg    *segment        // pinned
+	got    int64           // bytes
 }
 
 func (t *chunkTarget) space() []byte {
 	c := t.c
-	i := c.index(c.filled) // only this goroutine changes filled
-	at := (c.filled - c.off) % segmentSize
-	if t.seg == nil {
-		seg := &segment{cost: c.cost(i), pins: 1}
-		seg.buf = t.r.p.segments.get(seg.cost)
-		t.r.mu.Lock()
-		gone := c.dropped
-		if !gone {
-			c.segments[i], t.seg = seg, seg
-		}
-		t.r.mu.Unlock()
-		if gone {
-			t.r.p.segments.put(seg.buf)
-			return nil
-		}
+	i := int(t.got / segmentSize)
+	at := t.got % segmentSize
+	if t.seg == nil && !t.pin(i) {
+		return nil
 	}
 	return t.seg.buf[at:min(segmentSize, c.size-int64(i)*segmentSize)]
+}
+
+// pin gets hold of segment i, which is made when it is first needed. It reports
+// false when the chunk is gone.
+func (t *chunkTarget) pin(i int) bool {
+	c := t.c
+	t.r.mu.Lock()
+	if seg := c.segments[i]; seg != nil && !c.dropped {
+		seg.pins++
+		t.seg = seg
+	}
+	t.r.mu.Unlock()
+	if t.seg != nil {
+		return true
+	}
+	seg := &segment{cost: c.cost(i), pins: 1}
+	seg.buf = t.r.p.segments.get(seg.cost)
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	if c.dropped {
+		t.r.p.segments.put(seg.buf)
+		return false
+	}
+	c.segments[i], t.seg = seg, seg
+	return true
+}
+
+func (t *chunkTarget) rewind() {
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	t.unpin()
+	t.got = 0
 }
 
 func (t *chunkTarget) fill(n int) {
@@ -58,9 +82,11 @@ func (t *chunkTarget) fill(n int) {
 		c.answered = time.Now()
 	}
 	early := !c.nearlyDone()
-	c.filled += int64(n)
-	if at := c.filled - c.off; at%segmentSize == 0 || at == c.size {
+	if t.got += int64(n); t.got%segmentSize == 0 || t.got == c.size {
 		t.unpin()
+	}
+	if t.got == c.size || !t.r.whole(c.off, c.off+c.size) {
+		c.filled = c.off + t.got
 	}
 	if c.dropped {
 		return
@@ -99,6 +125,9 @@ func (r *Reader) fetch(ctx, shared context.Context, c *chunk) {
 		if c.reads == 0 {
 			r.p.log.Debug("read ahead failed", "key", r.key, "off", c.filled, "err", err)
 		}
+		if errors.Is(err, objstore.ErrChecksum) {
+			c.filled = c.off // whichever of the bytes it is that are wrong
+		}
 		r.truncate(c)
 		c.wake(true)
 		return
@@ -106,16 +135,24 @@ func (r *Reader) fetch(ctx, shared context.Context, c *chunk) {
 	r.ahead(shared, c.s)
 }
 
+// whole reports whether [off, end) is the object: S3 tells a checksum only of what
+// is asked for as a whole.
+func (r *Reader) whole(off, end int64) bool { return off == 0 && end == r.size }
+
 // transfer gets [off, end) into t. A body that breaks is opened again at the
-// next byte.
+// next byte, or at the first where the checksum of all of it is to be had.
 func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
-	opened, try := false, 0
+	opened, try, whole := false, 0, r.whole(off, end)
 	for {
 		n, body, err := r.get(ctx, off, end, t)
-		off += n
 		if err == nil {
 			return nil
 		}
+		if whole {
+			t.rewind()
+			n = 0
+		}
+		off += n
 		if n > 0 {
 			try = 0
 		}
@@ -140,8 +177,8 @@ func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
 func (r *Reader) get(ctx context.Context, off, end int64, t target) (n int64, opened bool, err error) {
 	cond := objstore.Cond{Version: r.version}
 	rg := objstore.Range{Off: off, Len: end - off}
-	if off == 0 && end == r.size {
-		rg = objstore.All // S3 tells a checksum only of what is asked for as a whole
+	if r.whole(off, end) {
+		rg = objstore.All
 	}
 	body, obj, err := r.p.store.Get(ctx, r.key, rg, cond)
 	if err != nil {

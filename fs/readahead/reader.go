@@ -181,6 +181,7 @@ type slice struct {
 
 func (d *slice) space() []byte { return d.b[d.n:] }
 func (d *slice) fill(n int)    { d.n += n }
+func (d *slice) rewind()       { d.n = 0 }
 
 // Close ends the Gets of r, waits for them and for the reads, which fail, and
 // gives all its memory back. It may be called more than once.
