@@ -166,6 +166,32 @@ func TestStridesEndAStream(t *testing.T) {
 	})
 }
 
+// Reads with gaps between them are no stream: what is left out is not fetched,
+// once that is clear.
+func TestStridesFetchWhatIsRead(t *testing.T) {
+	for _, step := range []int64{4 * mib, 8 * mib, 12 * mib} {
+		bubble(t, 128*mib, Options{Limit: 256 * mib}, func(t *testing.T, g *rig, r *Reader) {
+			var read, before int64
+			for off := int64(0); off < g.obj.Size; off += step {
+				if off == 5*step {
+					synctest.Wait()
+					before = g.store.bytes()
+				}
+				for at := off; at < off+mib; at += readSize {
+					g.read(r, at, readSize)
+				}
+				if off >= 5*step {
+					read += mib
+				}
+			}
+			synctest.Wait()
+			if got := g.store.bytes() - before; got > 2*read {
+				t.Errorf("%d MiB fetched to read %d, every %d", got/mib, read/mib, step/mib)
+			}
+		})
+	}
+}
+
 func TestShortSeeks(t *testing.T) {
 	bubble(t, 128*mib, Options{Limit: 256 * mib}, func(t *testing.T, g *rig, r *Reader) {
 		off := int64(0)

@@ -24,6 +24,7 @@ type Reader struct {
 	mu      sync.Mutex
 	closed  bool
 	tick    int64
+	strides strides
 	streams []*stream
 	chunks  []*chunk // in order, none overlaps another
 	direct  map[*context.CancelFunc]struct{}

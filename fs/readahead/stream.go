@@ -1,6 +1,9 @@
 package readahead
 
-import "container/list"
+import (
+	"container/list"
+	"math"
+)
 
 const (
 	// firstGet must cover the kernel's own first readahead: 1 MiB, and the
@@ -97,18 +100,22 @@ func (s *stream) advance(off, end, maxWindow int64) {
 	grows := off < s.start || end > s.next
 	if gap > 0 {
 		// Requests of one stream overtake each other: the gap is paid back when
-		// it fills. A seek is not, and many of them are no stream.
-		s.run -= gap / 8
+		// it fills. A seek is not, and one who skips more than it reads is no
+		// stream.
 		if gap > keep {
-			s.run /= 2
+			s.run -= gap
+		} else {
+			s.run -= gap / 8
 		}
 		if s.run < min(n, minWindow/8) {
+			s.r.strides.ended(s.next - s.start)
 			s.start, s.next, s.run, s.window = off, end, n, 0
 			s.r.dropOutside(s, off, end)
 			return
 		}
 	}
 	s.start, s.next = min(s.start, off), max(s.next, end)
+	s.r.strides.longer(s.next - s.start)
 	s.run = min(s.run+n, maxRun)
 	if s.sequential() || grows {
 		s.open(maxWindow)
@@ -116,6 +123,37 @@ func (s *stream) advance(off, end, maxWindow int64) {
 	if gap > keep && s.window < maxYoung {
 		s.r.dropOutside(s, s.next-maxSeek, s.next+maxYoung) // of a window once larger
 	}
+}
+
+// strides knows a reader that skips after every so many bytes: it wants nothing
+// beyond those. Guarded by its Reader's mu.
+type strides struct {
+	n   int   // runs in a row that were no longer than run
+	run int64 // bytes
+}
+
+const fewStrides = 4 // that chance may make
+
+func (t *strides) ended(run int64) {
+	if run > maxYoung {
+		*t = strides{}
+		return
+	}
+	t.n, t.run = t.n+1, max(t.run, run)
+}
+
+func (t *strides) longer(run int64) {
+	if run > 2*t.run {
+		*t = strides{}
+	}
+}
+
+// end is where what a reader wants that began at start ends, as far as it is known.
+func (t *strides) end(start int64) int64 {
+	if t.n < fewStrides {
+		return math.MaxInt64
+	}
+	return start + t.run
 }
 
 // open makes s sequential, with a window that follows its run.
@@ -140,6 +178,9 @@ func (r *Reader) note(off, end int64) *stream {
 		}
 	}
 	if s == nil {
+		if t := r.latest(); t != nil && t.reads == 0 {
+			r.strides.ended(t.next - t.start)
+		}
 		s = &stream{r: r, start: off, next: end, run: end - off, fresh: true}
 		if off == 0 {
 			s.window = max(firstGet-end, 1) // so that the first read is one Get
@@ -154,6 +195,16 @@ func (r *Reader) note(off, end int64) *stream {
 	r.join(s)
 	r.evict()
 	s.share = r.p.touch(s)
+	return s
+}
+
+// latest is the stream that was used last.
+func (r *Reader) latest() (s *stream) {
+	for _, t := range r.streams {
+		if s == nil || t.used > s.used {
+			s = t
+		}
+	}
 	return s
 }
 

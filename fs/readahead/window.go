@@ -57,7 +57,7 @@ func (r *Reader) ahead(shared context.Context, s *stream) {
 		return
 	}
 	window := min(s.window, s.share)
-	limit, edge := min(s.next+window, r.size), r.size
+	limit, edge := min(s.next+window, r.size, r.strides.end(s.start)), r.size
 	for _, t := range r.streams {
 		// That stretch is read by another, and may be gone already.
 		if t != s && t.sequential() && t.start > s.next && t.used > r.tick-recently {
