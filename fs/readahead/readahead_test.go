@@ -172,10 +172,11 @@ func TestStridesFetchWhatIsRead(t *testing.T) {
 	for _, step := range []int64{4 * mib, 8 * mib, 12 * mib} {
 		bubble(t, 128*mib, Options{Limit: 256 * mib}, func(t *testing.T, g *rig, r *Reader) {
 			var read, before int64
+			var gets int
 			for off := int64(0); off < g.obj.Size; off += step {
 				if off == 5*step {
 					synctest.Wait()
-					before = g.store.bytes()
+					before, gets = g.store.bytes(), len(g.store.gets())
 				}
 				for at := off; at < off+mib; at += readSize {
 					g.read(r, at, readSize)
@@ -185,8 +186,11 @@ func TestStridesFetchWhatIsRead(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			if got := g.store.bytes() - before; got > 2*read {
+			if got := g.store.bytes() - before; got > read*5/4 {
 				t.Errorf("%d MiB fetched to read %d, every %d", got/mib, read/mib, step/mib)
+			}
+			if n := int64(len(g.store.gets()) - gets); n > read/mib*5/4 {
+				t.Errorf("%d Gets to read %d MiB, every %d", n, read/mib, step/mib)
 			}
 		})
 	}

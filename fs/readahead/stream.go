@@ -125,21 +125,24 @@ func (s *stream) advance(off, end, maxWindow int64) {
 	}
 }
 
-// strides knows a reader that skips after every so many bytes: it wants nothing
-// beyond those. Guarded by its Reader's mu.
+// strides knows a reader that reads so many bytes and skips, again and again: it
+// wants those, and nothing beyond them. Guarded by its Reader's mu.
 type strides struct {
-	n   int   // runs in a row that were no longer than run
-	run int64 // bytes
+	n   int   // runs of about the same length, one after the other
+	run int64 // bytes, of the longest of them
 }
 
 const fewStrides = 4 // that chance may make
 
 func (t *strides) ended(run int64) {
-	if run > maxYoung {
+	switch {
+	case run > maxYoung:
 		*t = strides{}
-		return
+	case run >= t.run*3/4 && run <= t.run*5/4:
+		t.n, t.run = t.n+1, max(t.run, run)
+	default:
+		t.n, t.run = 1, run
 	}
-	t.n, t.run = t.n+1, max(t.run, run)
 }
 
 func (t *strides) longer(run int64) {

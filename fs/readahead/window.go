@@ -2,6 +2,7 @@ package readahead
 
 import (
 	"context"
+	"math"
 	"slices"
 )
 
@@ -29,9 +30,12 @@ func (r *Reader) demand(shared context.Context, s *stream, off, end int64) {
 
 // span is what to get where a read needs [pos, need).
 func (r *Reader) span(s *stream, pos, need int64) (from, to int64) {
+	stride := r.strides.end(s.start)
 	switch {
 	case r.size <= firstGet:
 		return 0, r.size
+	case stride > need && stride < math.MaxInt64:
+		return pos, aligned(stride + segmentSize - 1)
 	case !s.sequential():
 		// One block at most beyond what is asked: small reads often have
 		// neighbours, and the time is in the request.
