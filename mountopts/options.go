@@ -116,7 +116,7 @@ func New() *Options {
 		CacheMemory:        unsetSize,
 		CacheSize:          unsetSize,
 		CacheFree:          unsetSize,
-		ReadAhead:          64 << 20,
+		ReadAhead:          96 << 20,
 		Parallel:           16,
 		FailedWriter:       "keep-old",
 		AttrTTL:            time.Second,

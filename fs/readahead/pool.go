@@ -17,7 +17,7 @@ const (
 	kib = int64(1) << 10
 	mib = int64(1) << 20
 
-	defaultWindow   = 64 * mib
+	defaultWindow   = 96 * mib
 	defaultParallel = 8
 
 	// idleAfter is how long a stream is left alone before others may take its
@@ -43,7 +43,7 @@ type Options struct {
 	Limit  int64 // what Memory was made with, in bytes
 
 	// MaxWindow is how many bytes are fetched ahead of one stream at most;
-	// 0 is 64 MiB. It is never more than half of Limit.
+	// 0 is 96 MiB. It is never more than half of Limit.
 	MaxWindow int64
 
 	Parallel int // Gets in flight for one stream; 0 is 8
