@@ -32,7 +32,7 @@ type listing struct {
 	until   time.Time // when it is believed no more
 	ahead   bool      // read before it was wanted, and not used yet
 	entries map[string]entry
-	orders  *orders // nil until they are needed; not after a change
+	orders  *orders // nil until they are needed; as of then
 }
 
 // change is one change of ours to a directory, kept while listings are under
@@ -68,7 +68,6 @@ func (d *dir) noteGone(name string) { d.note(change{gone: true, entry: entry{nam
 func (l *listing) believed() bool { return l != nil && time.Now().Before(l.until) }
 
 func (l *listing) apply(c change) {
-	l.orders = nil
 	if c.gone {
 		delete(l.entries, c.name)
 	} else {

@@ -28,7 +28,8 @@ type orders [2]struct {
 	place map[string]int
 }
 
-// orders are made when they are first needed. d.mu must be held.
+// orders are made when they are first needed, and kept through changes: who uses
+// them looks whether a name is still there. d.mu must be held.
 func (l *listing) inOrder(prefix string) *orders {
 	if l.orders != nil || len(l.entries) > ordered {
 		return l.orders
@@ -96,25 +97,35 @@ func (f *file) readNext() {
 	}
 }
 
-func (d *dir) likelyNext(prefix, name string) []entry {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// following gives the names behind name in the order in which a program goes
+// through the directory, and how many it took in that order of late: none if less
+// than two. d.mu must be held.
+func (d *dir) following(r *reading, prefix, name string) (names []string, run int) {
 	if d.known == nil {
-		return nil
+		return nil, 0
 	}
 	all := d.known.inOrder(prefix)
 	if all == nil {
-		return nil
+		return nil, 0
 	}
-	best, run := d.reading.next(all, name)
+	best, run := r.next(all, name)
 	if run < 2 {
+		return nil, run
+	}
+	return all[best].names[all[best].place[name]+1:], run
+}
+
+func (d *dir) likelyNext(prefix, name string) []entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names, run := d.following(&d.reading, prefix, name)
+	if len(names) == 0 {
 		return nil
 	}
 	window := min(firstWindow<<min(run-2, 10), maxWindow)
-	from := all[best].place[name] + 1
 	var next []entry
-	for _, n := range all[best].names[from:min(from+window, len(all[best].names))] {
-		if e := d.known.entries[n]; !e.isDir && d.local[n] == nil && e.obj.Size <= prefetch.MaxSize {
+	for _, n := range names[:min(window, len(names))] {
+		if e, ok := d.known.entries[n]; ok && !e.isDir && d.local[n] == nil && e.obj.Size <= prefetch.MaxSize {
 			next = append(next, e)
 		}
 	}

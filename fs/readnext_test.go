@@ -22,9 +22,10 @@ func TestSmallFilesArePrefetched(t *testing.T) {
 		}
 	}
 	for name, script := range map[string]string{
-		"tar": "tar -cf - d | tar -xf - -C $out",
-		"cp":  "cp -r d $out/d",
-		"cat": "mkdir $out/d; for f in d/*; do cat $f > $out/$f; done",
+		"tar":        "tar -cf - d | tar -xf - -C $out",
+		"cp":         "cp -r d $out/d",
+		"cat":        "mkdir $out/d; for f in d/*; do cat $f > $out/$f; done",
+		"cat and rm": "mkdir $out/d; for f in d/*; do cat $f > $out/$f; rm $f; done",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

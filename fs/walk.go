@@ -28,18 +28,8 @@ func (d *dir) walkNext(ctx context.Context) {
 func (d *dir) likelyDirs(prefix, name string) (next []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil {
-		return nil
-	}
-	all := d.known.inOrder(prefix)
-	if all == nil {
-		return nil
-	}
-	best, run := d.walking.next(all, name)
-	if run < 2 {
-		return nil
-	}
-	for _, n := range all[best].names[all[best].place[name]+1:] {
+	names, _ := d.following(&d.walking, prefix, name)
+	for _, n := range names {
 		if len(next) == walkAhead {
 			break
 		}

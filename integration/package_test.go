@@ -121,6 +121,9 @@ func installed(t testing.TB) (root string, dpkg func(args ...string)) {
 // package is installed.
 func TestAdministrator(t *testing.T) {
 	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("only root installs packages")
+		}
 		t.Skip("only root installs packages")
 	}
 	need(t, "unshare", "findmnt", "tar")
