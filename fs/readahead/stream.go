@@ -99,13 +99,16 @@ func (s *stream) advance(off, end, maxWindow int64) {
 	n, gap := end-off, off-s.next
 	grows := off < s.start || end > s.next
 	if gap > 0 {
-		// Requests of one stream overtake each other: the gap is paid back when
-		// it fills. A seek is not, and one who skips more than it reads is no
-		// stream.
-		if gap > keep {
-			s.run -= gap
-		} else {
+		// Requests of one stream overtake each other, above all those that are
+		// going on at once: the gap is paid back when it fills. A seek is not,
+		// and one who skips more than it reads is no stream.
+		switch {
+		case gap <= keep:
 			s.run -= gap / 8
+		case s.reads > 0:
+			s.run -= gap / 4
+		default:
+			s.run -= gap
 		}
 		if s.run < min(n, minWindow/8) {
 			s.r.strides.ended(s.next - s.start)

@@ -45,6 +45,8 @@ func (r *Reader) span(s *stream, pos, need int64) (from, to int64) {
 		return pos, need
 	case s.fresh:
 		return pos, max(need, aligned(pos+firstGet))
+	case need < s.next && s.reads > 1: // overtaken: what follows was asked for by others
+		return pos, need
 	case need < s.next: // behind
 		return pos, max(need, aligned(pos+s.chunk(2*mib)))
 	}
