@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,19 +15,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pailfs/pailfs/integration/bench/shapedproxy"
-	"github.com/pailfs/pailfs/integration/servers"
 )
 
 // bench is one run.
 type bench struct {
 	*config
-	server servers.Endpoint
-	client *s3.Client // straight to the server, for what is not measured
 	links  []link
 	self   string // this program
 	source string // file that is written from
@@ -75,17 +71,7 @@ func setUp(ctx context.Context, cfg *config, log io.Writer) (b *bench, err error
 	if err := makeSource(b.source, b.size); err != nil {
 		return nil, err
 	}
-	server, stop, err := servers.StartS3()
-	if err != nil {
-		return nil, err
-	}
-	b.undo = append(b.undo, stop)
-	b.server = server
-	b.client = newClient(server.URL, server.Region, server.AccessKey, server.SecretKey, 16)
-	if err := b.openLinks(ctx); err != nil {
-		return nil, err
-	}
-	return b, b.fill(ctx)
+	return b, b.openLinks(ctx)
 }
 
 // removeTop removes the run's directory, unless something is still mounted in it.
@@ -115,44 +101,78 @@ func (b *bench) findPailfs(ctx context.Context) error {
 	return nil
 }
 
+// openLinks starts the server and the ways to it.
 func (b *bench) openLinks(ctx context.Context) error {
-	target, err := url.Parse(b.server.URL)
-	if err != nil {
-		return err
-	}
 	if b.config.links.MatchString("direct") {
-		b.links = append(b.links, link{name: "direct", endpoint: b.server.URL})
-	}
-	if b.config.links.MatchString("shaped") {
-		shape := shapedproxy.Shape{Latency: b.latency, Rate: b.rate}
-		if b.proxy, err = checkProxy(ctx, shape); err != nil {
-			return err
-		}
-		p, err := shapedproxy.Start(target.Host, shape, slog.New(slog.NewTextHandler(b.log, nil)))
+		s, err := b.startServer(ctx, "")
 		if err != nil {
 			return err
 		}
-		b.undo = append(b.undo, func() { p.Close() })
-		b.links = append(b.links, link{name: "shaped", endpoint: "http://" + p.Addr(), proxy: p})
+		b.links = append(b.links, link{name: "direct", server: s, access: s.access})
 	}
+	if !b.config.links.MatchString("shaped") {
+		return nil
+	}
+	shape := shapedproxy.Shape{Latency: b.latency, Rate: b.rate}
+	var err error
+	if b.proxy, err = checkProxy(ctx, shape); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	b.undo = append(b.undo, func() { l.Close() })
+	s, err := b.startServer(ctx, l.Addr().String())
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return err
+	}
+	p := shapedproxy.Serve(l, to.Host, shape, slog.New(slog.NewTextHandler(b.log, nil)))
+	b.undo = append(b.undo, func() { p.Close() })
+	to.Host = p.Addr()
+	b.links = append(b.links, link{name: "shaped", server: s, access: s.access.at(to.String()), proxy: p})
 	return nil
 }
 
+// startServer starts the server of a link, or takes that of the link before, and
+// fills it.
+func (b *bench) startServer(ctx context.Context, public string) (*server, error) {
+	kind := stores[b.store]
+	if len(b.links) > 0 && !kind.namesItself() {
+		return b.links[0].server, nil
+	}
+	a, own, err := kind.start(public)
+	if err != nil {
+		return nil, err
+	}
+	b.undo = append(b.undo, own.Stop)
+	c, err := a.client(16)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{access: a, client: c, pid: own.PID}
+	return s, b.fill(ctx, s)
+}
+
 // fill makes the buckets and what the rows read.
-func (b *bench) fill(ctx context.Context) error {
+func (b *bench) fill(ctx context.Context, c client) error {
 	for _, name := range []string{writeBucket, readBucket, listBucket, treeBucket, tarBucket} {
-		if err := servers.MakeBucket(ctx, b.server, name); err != nil {
+		if err := c.makeBucket(ctx, name); err != nil {
 			return err
 		}
 	}
 	if b.reads(readBucket) {
-		t := &transfer{client: b.client, job: job{Bucket: readBucket, Key: bigName, Source: b.source,
+		t := &transfer{client: c, job: job{Bucket: readBucket, Key: bigName, Source: b.source,
 			Size: b.size, PartSize: b.partSize, Parallel: 4}}
 		if err := t.put(ctx); err != nil {
 			return err
 		}
 	}
-	if err := b.fillReads(ctx); err != nil {
+	if err := b.fillReads(ctx, c); err != nil {
 		return err
 	}
 	if !b.config.rows.MatchString("list") {
@@ -164,7 +184,7 @@ func (b *bench) fill(ctx context.Context) error {
 		// With the checksum that SDKs choose by themselves: the object of some
 		// other program, also for a driver that tells ours by their checksum.
 		g.Go(func() error {
-			return putBytes(ctx, b.client, listBucket, smallName(i), []byte("listed\n"), types.ChecksumAlgorithmCrc32)
+			return putBytes(ctx, c, listBucket, smallName(i), []byte("listed\n"))
 		})
 	}
 	return g.Wait()
@@ -195,7 +215,7 @@ func (b *bench) rounds(ctx context.Context) []result {
 				}
 				for _, c := range contenders() {
 					id := [3]string{l.name, r.name, c.name}
-					if !b.config.contenders.MatchString(c.name) || skip[id] || !c.differs(r) {
+					if !b.takesPart(c) || skip[id] || !c.differs(r) {
 						continue
 					}
 					if ctx.Err() != nil {
@@ -211,6 +231,10 @@ func (b *bench) rounds(ctx context.Context) []result {
 		}
 	}
 	return results
+}
+
+func (b *bench) takesPart(c contender) bool {
+	return b.config.contenders.MatchString(c.name) && (c.store == "" || c.store == b.store)
 }
 
 func (r result) String() string {
@@ -239,7 +263,7 @@ func (b *bench) measure(ctx context.Context, l link, r row, c contender) result 
 			return res
 		}
 	}
-	res.err = b.prepare(ctx, r)
+	res.err = b.prepare(ctx, l.server, r)
 	if res.err == nil {
 		if c.raw() {
 			res.err = b.measureRaw(ctx, l, r, c, &res)
@@ -248,7 +272,7 @@ func (b *bench) measure(ctx context.Context, l link, r row, c contender) result 
 		}
 	}
 	if res.err == nil && r.writes() {
-		res.err = r.intact(ctx)
+		res.err = r.intact(ctx, l.server)
 	}
 	if res.err != nil && ctx.Err() != nil {
 		res.err = context.Cause(ctx)
@@ -257,11 +281,11 @@ func (b *bench) measure(ctx context.Context, l link, r row, c contender) result 
 }
 
 // prepare makes every measurement of a row begin alike.
-func (b *bench) prepare(ctx context.Context, r row) error {
+func (b *bench) prepare(ctx context.Context, c client, r row) error {
 	if !r.writes() {
 		return nil
 	}
-	if err := empty(ctx, b.client, r.bucket); err != nil {
+	if err := empty(ctx, c, r.bucket); err != nil {
 		return err
 	}
 	return warmFile(b.source)
@@ -269,12 +293,12 @@ func (b *bench) prepare(ctx context.Context, r row) error {
 
 func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res *result) error {
 	if r.cold != nil {
-		if err := r.cold(ctx); err != nil {
+		if err := r.cold(ctx, l.server); err != nil {
 			return err
 		}
 	}
 	j := r.job
-	j.Endpoint, j.Region = l.endpoint, b.server.Region
+	j.access = l.access
 	j.PartSize, j.Parallel = b.partSize, c.inFlight(b.parallel)
 	before := l.counts()
 	p, err := runProgram(ctx, b.worker(j), nil)
@@ -292,7 +316,7 @@ func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res 
 		res.note = r.note(p.stdout.Bytes())
 	}
 	if r.writes() {
-		return r.stored(ctx)
+		return r.stored(ctx, l.server)
 	}
 	return nil
 }
@@ -308,7 +332,7 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 		defer os.RemoveAll(dir)
 		cfg.pailfsOptions = append(slices.Clone(b.pailfsOptions), "--cache-dir="+dir, "--cache-size="+sizeText(4*b.size))
 	}
-	m, err := with.mountOn(ctx, c, l.endpoint, r.bucket)
+	m, err := with.mountOn(ctx, c, l.access, r.bucket)
 	if err != nil {
 		return err
 	}
@@ -321,7 +345,7 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 		}
 	}
 	if r.cold != nil {
-		if err := r.cold(ctx); err != nil {
+		if err := r.cold(ctx, l.server); err != nil {
 			return err
 		}
 	}
@@ -330,7 +354,7 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 	p, err := runProgram(ctx, r.through(m.dir), m.kill)
 	res.wall = time.Since(begin)
 	if err == nil && r.writes() {
-		res.lag, err = waitStored(ctx, r)
+		res.lag, err = waitStored(ctx, l.server, r)
 		res.wall += res.lag
 	}
 	res.usage, res.counts = s.stop(), l.counts().Sub(before)

@@ -23,9 +23,10 @@ type contender struct {
 
 	// mount is the command that mounts a bucket on dir and stays in the
 	// foreground; scratch is a directory of its own. program is what it needs
-	// to be installed.
+	// to be installed, store the only one that we mount with it, or "".
 	program string
-	mount   func(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd
+	store   string
+	mount   func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd
 	umount  func(b *bench, dir, scratch string) *exec.Cmd
 }
 
@@ -44,11 +45,11 @@ func contenders() []contender {
 		}},
 		{name: ceiling, inFlight: func(parallel int) int { return parallel }},
 		{name: "sdk-lean", inFlight: func(parallel int) int { return min(parallel, 4) }},
-		{name: "s3fs", program: "s3fs", mount: mountS3fs(true), umount: fusermount},
-		{name: "s3fs-defaults", program: "s3fs", mount: mountS3fs(false), umount: fusermount},
-		{name: "rclone", program: "rclone", mount: mountRclone(true, "off"), umount: fusermount},
-		{name: "rclone-defaults", program: "rclone", mount: mountRclone(false, "off"), umount: fusermount},
-		{name: "rclone-cache", program: "rclone", mount: mountRclone(true, "full"), umount: fusermount},
+		{name: "s3fs", program: "s3fs", store: "s3", mount: mountS3fs(true), umount: fusermount},
+		{name: "s3fs-defaults", program: "s3fs", store: "s3", mount: mountS3fs(false), umount: fusermount},
+		{name: "rclone", program: "rclone", store: "s3", mount: mountRclone(true, "off"), umount: fusermount},
+		{name: "rclone-defaults", program: "rclone", store: "s3", mount: mountRclone(false, "off"), umount: fusermount},
+		{name: "rclone-cache", program: "rclone", store: "s3", mount: mountRclone(true, "full"), umount: fusermount},
 	}
 }
 
@@ -70,34 +71,34 @@ func pailfsEnv(scratch string) []string {
 	}
 }
 
-func mountPailfs(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd {
-	args := []string{"mount", "--foreground", "--parallel", strconv.Itoa(b.parallel),
-		"--endpoint", endpoint, "--region", b.server.Region, "--path-style", "true"}
+func mountPailfs(b *bench, a access, bucket, dir, scratch string) *exec.Cmd {
+	env, options, source := stores[a.Store].pailfs(a, bucket)
+	args := append([]string{"mount", "--foreground", "--parallel", strconv.Itoa(b.parallel)}, options...)
 	args = append(args, b.pailfsOptions...)
-	cmd := exec.Command(b.pailfs, append(args, "s3://"+bucket, dir)...)
-	cmd.Env = append(environ(), b.server.Env()...)
+	cmd := exec.Command(b.pailfs, append(args, source, dir)...)
+	cmd.Env = append(environ(), env...)
 	cmd.Env = append(cmd.Env, pailfsEnv(scratch)...)
 	return cmd
 }
 
 // mountS3fs mounts with s3fs, tuned to the part size and the parallel requests
 // of the others, or with its defaults.
-func mountS3fs(tuned bool) func(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd {
-	return func(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd {
-		options := fmt.Sprintf("url=%s,endpoint=%s,use_path_request_style,tmpdir=%s", endpoint, b.server.Region, scratch)
+func mountS3fs(tuned bool) func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd {
+	return func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd {
+		options := fmt.Sprintf("url=%s,endpoint=%s,use_path_request_style,tmpdir=%s", a.Endpoint, a.Region, scratch)
 		if tuned {
 			options += fmt.Sprintf(",multipart_size=%d,parallel_count=%d,multireq_max=%d", b.partSize>>20, b.parallel, b.parallel)
 		}
 		cmd := exec.Command("s3fs", bucket, dir, "-f", "-o", options)
-		cmd.Env = append(environ(), "AWSACCESSKEYID="+b.server.AccessKey, "AWSSECRETACCESSKEY="+b.server.SecretKey)
+		cmd.Env = append(environ(), "AWSACCESSKEYID="+a.Account, "AWSSECRETACCESSKEY="+a.Secret)
 		return cmd
 	}
 }
 
 // mountRclone mounts with rclone. With cache mode off, closing a file waits for
 // its upload, as in pailfs; with full it does not.
-func mountRclone(tuned bool, cacheMode string) func(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd {
-	return func(b *bench, endpoint, bucket, dir, scratch string) *exec.Cmd {
+func mountRclone(tuned bool, cacheMode string) func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd {
+	return func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd {
 		args := []string{"mount", "--config", "/dev/null", "--cache-dir", scratch, "--vfs-cache-mode", cacheMode}
 		if tuned {
 			// The server leaves "Expect: 100-continue" without an answer, for
@@ -108,9 +109,9 @@ func mountRclone(tuned bool, cacheMode string) func(b *bench, endpoint, bucket, 
 		if cacheMode != "off" {
 			args = append(args, "--vfs-write-back", "0s")
 		}
-		remote := fmt.Sprintf(":s3,provider=Other,env_auth=true,region=%s,endpoint='%s':%s", b.server.Region, endpoint, bucket)
+		remote := fmt.Sprintf(":s3,provider=Other,env_auth=true,region=%s,endpoint='%s':%s", a.Region, a.Endpoint, bucket)
 		cmd := exec.Command("rclone", append(args, remote, dir)...)
-		cmd.Env = append(environ(), b.server.Env()...)
+		cmd.Env = append(environ(), s3Endpoint(a).Env()...)
 		return cmd
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -15,6 +18,8 @@ import (
 
 // config is what the command line says.
 type config struct {
+	store string // one of stores
+
 	rows, links, contenders *regexp.Regexp
 
 	size     int64 // of the big file
@@ -45,6 +50,7 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 	c := &config{size: 1 << 30, fileSize: 10 << 10, partSize: 8 << 20, rate: 60_000_000}
 	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	f.SetOutput(usage)
+	f.StringVar(&c.store, "store", "s3", "`kind` of bucket: "+strings.Join(slices.Sorted(maps.Keys(stores)), ", "))
 	rows := f.String("rows", ".", "rows to run: `regexp` on write-1m, write-4k, read, files, list, readers, random, strided, first, again-disk, again-page, tree, tree-again, tar")
 	links := f.String("links", ".", "links to run: `regexp` on direct, shaped")
 	contenders := f.String("contenders", "^(pailfs|sdk|sdk-lean|s3fs|rclone)$", "contenders: `regexp` on these and s3fs-defaults, rclone-defaults, rclone-cache")
@@ -85,6 +91,8 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 
 func (c *config) check() error {
 	switch {
+	case stores[c.store] == nil:
+		return fmt.Errorf("--store %s is none of %s", c.store, strings.Join(slices.Sorted(maps.Keys(stores)), ", "))
 	case c.size < 1 || c.fileSize < 1 || c.files < 1 || c.objects < 1 || c.randoms < 1 || c.tarFiles < 1 || c.rounds < 1 || c.parallel < 1:
 		return errors.New("sizes, counts and rounds must be at least 1")
 	case c.size%(1<<20) != 0:

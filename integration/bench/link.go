@@ -14,9 +14,10 @@ import (
 
 // link is a way to the server.
 type link struct {
-	name     string
-	endpoint string             // URL
-	proxy    *shapedproxy.Proxy // nil where requests cannot be counted
+	name   string
+	server *server            // at its end
+	access access             // through the link
+	proxy  *shapedproxy.Proxy // nil where requests cannot be counted
 }
 
 func (l *link) counts() shapedproxy.Counts {

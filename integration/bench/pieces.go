@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -60,14 +59,12 @@ func (j job) filePieces(context.Context) (p50, p99 time.Duration, err error) {
 // objectPieces is readPieces with the SDK.
 func (t *transfer) objectPieces(ctx context.Context) (p50, p99 time.Duration, err error) {
 	return t.readPieces(func(b []byte, off int64) error {
-		out, err := t.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.Bucket, Key: &t.Key,
-			Range: aws.String(fmt.Sprintf("bytes=%d-%d", off, off+int64(len(b))-1))})
+		body, err := t.client.get(ctx, t.Bucket, t.Key, off, int64(len(b)))
 		if err != nil {
 			return err
 		}
-		defer out.Body.Close()
-		_, err = io.ReadFull(out.Body, b)
-		return err
+		_, err = io.ReadFull(body, b)
+		return errors.Join(err, body.Close())
 	})
 }
 
@@ -110,12 +107,12 @@ func (j job) readLocal(context.Context) error {
 func (t *transfer) fetch(ctx context.Context) error {
 	for i := range t.Count {
 		key := smallName(i)
-		out, err := t.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.Bucket, Key: &key})
+		body, err := t.client.get(ctx, t.Bucket, key, 0, -1)
 		if err != nil {
 			return err
 		}
-		n, err := io.Copy(io.Discard, out.Body)
-		out.Body.Close()
+		n, err := io.Copy(io.Discard, body)
+		body.Close()
 		if err != nil || n != t.Size {
 			return fmt.Errorf("%s: %d bytes of %d: %v", key, n, t.Size, err)
 		}

@@ -140,7 +140,7 @@ type mounted struct {
 }
 
 // mountOn mounts a bucket at a new mount point and returns when it answers.
-func (b *bench) mountOn(ctx context.Context, c contender, endpoint, bucket string) (*mounted, error) {
+func (b *bench) mountOn(ctx context.Context, c contender, a access, bucket string) (*mounted, error) {
 	top, err := os.MkdirTemp(b.top, c.name+"-")
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (b *bench) mountOn(ctx context.Context, c contender, endpoint, bucket strin
 			return nil, err
 		}
 	}
-	m.server, err = start(c.mount(b, endpoint, bucket, m.dir, m.scratch))
+	m.server, err = start(c.mount(b, a, bucket, m.dir, m.scratch))
 	if err == nil {
 		err = m.waitReady(ctx)
 	}

@@ -69,9 +69,9 @@ func TestRunProgramKillsAtTheEnd(t *testing.T) {
 
 func TestAMountThatNeverAnswersFailsAtTheDeadline(t *testing.T) {
 	b := testBench(t, "--deadline", "300ms")
-	never := contender{name: "never", mount: func(_ *bench, _, _, _, _ string) *exec.Cmd { return exec.Command("sleep", "1000") }}
+	never := contender{name: "never", mount: func(_ *bench, _ access, _, _, _ string) *exec.Cmd { return exec.Command("sleep", "1000") }}
 	r := row{name: "read", bucket: "any", through: func(string) *exec.Cmd { return exec.Command("true") }}
-	res := b.measure(t.Context(), link{name: "direct"}, r, never)
+	res := b.measure(t.Context(), link{name: "direct", server: new(server)}, r, never)
 	if res.err == nil || !strings.Contains(res.err.Error(), "not done in 300ms") {
 		t.Errorf("err %v", res.err)
 	}
@@ -83,10 +83,10 @@ func TestAMountThatNeverAnswersFailsAtTheDeadline(t *testing.T) {
 
 func TestAMountThatFailsSaysWhy(t *testing.T) {
 	b := testBench(t)
-	bad := contender{name: "bad", mount: func(_ *bench, _, _, _, _ string) *exec.Cmd {
+	bad := contender{name: "bad", mount: func(_ *bench, _ access, _, _, _ string) *exec.Cmd {
 		return exec.Command("sh", "-c", "echo no such bucket >&2; exit 1")
 	}}
-	res := b.measure(t.Context(), link{name: "direct"}, row{name: "read"}, bad)
+	res := b.measure(t.Context(), link{name: "direct", server: new(server)}, row{name: "read"}, bad)
 	if res.err == nil || !strings.Contains(res.err.Error(), "no such bucket") {
 		t.Errorf("err %v", res.err)
 	}
@@ -94,7 +94,7 @@ func TestAMountThatFailsSaysWhy(t *testing.T) {
 
 func TestAMissingProgramIsARowThatFailed(t *testing.T) {
 	b := testBench(t)
-	res := b.measure(t.Context(), link{}, row{}, contender{name: "x", program: "no-such-program-anywhere"})
+	res := b.measure(t.Context(), link{server: new(server)}, row{}, contender{name: "x", program: "no-such-program-anywhere"})
 	if res.err == nil || res.err.Error() != "not installed" {
 		t.Errorf("err %v", res.err)
 	}
@@ -106,8 +106,8 @@ func TestAServerThatHangsIsUnmounted(t *testing.T) {
 	servers.MustHave(t, "s3fs")
 	servers.MustHave(t, "fusermount3")
 	b := testBench(t)
-	b.server = servers.S3(t)
-	if err := servers.MakeBucket(t.Context(), b.server, "hang"); err != nil {
+	ep := servers.S3(t)
+	if err := servers.MakeBucket(t.Context(), ep, "hang"); err != nil {
 		t.Fatal(err)
 	}
 	var s3fs contender
@@ -118,7 +118,7 @@ func TestAServerThatHangsIsUnmounted(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	m, err := b.mountOn(ctx, s3fs, b.server.URL, "hang")
+	m, err := b.mountOn(ctx, s3fs, access{Store: "s3", Endpoint: ep.URL, Region: ep.Region, Account: ep.AccessKey, Secret: ep.SecretKey}, "hang")
 	if err != nil {
 		t.Fatal(err)
 	}

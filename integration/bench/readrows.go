@@ -8,14 +8,7 @@ import (
 	"os/exec"
 	"path"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
-)
-
-// Buckets of the rows below.
-const (
-	treeBucket = "bench-tree"
-	tarBucket  = "bench-tar"
 )
 
 const (
@@ -91,9 +84,9 @@ func (b *bench) againRow(name, title string, drop bool) row {
 		check:   b.ddMovedAll,
 	}
 	if drop {
-		r.cold = func(context.Context) error { return b.dropCaches() }
+		r.cold = func(context.Context, client) error { return b.dropCaches() }
 	} else {
-		r.cold = func(context.Context) error { return warmFile(b.source) }
+		r.cold = func(context.Context, client) error { return warmFile(b.source) }
 	}
 	return r
 }
@@ -115,8 +108,8 @@ func (b *bench) treeRow(name, title string, again bool) row {
 	if again {
 		r.warm = func(dir string) []*exec.Cmd { return []*exec.Cmd{ls(dir), program("sleep", "1.1")} } // past --attr-ttl
 	} else {
-		r.cold = func(ctx context.Context) error {
-			return errors.Join(b.dropCaches(), listAll(ctx, b.client, treeBucket, func(types.Object) {}))
+		r.cold = func(ctx context.Context, c client) error {
+			return errors.Join(b.dropCaches(), warmList(ctx, c, treeBucket))
 		}
 	}
 	return r
@@ -138,27 +131,27 @@ func (b *bench) tarRow() row {
 			}
 			return nil
 		},
-		cold: func(context.Context) error { return b.dropCaches() },
+		cold: func(context.Context, client) error { return b.dropCaches() },
 	}
 }
 
 // coldBig drops the caches, but not what the server has: its disk is not what is
 // measured.
-func (b *bench) coldBig(ctx context.Context) error {
+func (b *bench) coldBig(ctx context.Context, c client) error {
 	if err := b.dropCaches(); err != nil {
 		return err
 	}
-	return warmObject(ctx, b.client, readBucket, bigName)
+	return warmObject(ctx, c, readBucket, bigName)
 }
 
 // fillReads makes what readRows read, besides the big file.
-func (b *bench) fillReads(ctx context.Context) error {
+func (b *bench) fillReads(ctx context.Context, c client) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	put := func(bucket, key string, n int) {
 		// The objects of some other program, as in the list row.
 		g.Go(func() error {
-			return putBytes(ctx, b.client, bucket, key, bytes.Repeat([]byte("x"), n), types.ChecksumAlgorithmCrc32)
+			return putBytes(ctx, c, bucket, key, bytes.Repeat([]byte("x"), n))
 		})
 	}
 	if b.reads(treeBucket) {

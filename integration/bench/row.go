@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // row is one thing that is measured.
@@ -28,7 +26,7 @@ type row struct {
 	job     job
 
 	// cold wants what is read to be in no cache but the server's.
-	cold func(ctx context.Context) error
+	cold func(ctx context.Context, c client) error
 
 	// warm are run through the mount before the clock starts; cached gives pailfs
 	// a cache directory.
@@ -43,7 +41,7 @@ type row struct {
 
 	// stored is errNotStored until the bucket holds what was written; intact
 	// then compares it. Both are nil for rows that read.
-	stored, intact func(ctx context.Context) error
+	stored, intact func(ctx context.Context, c client) error
 }
 
 func (r row) writes() bool { return r.stored != nil }
@@ -68,11 +66,11 @@ func (b *bench) writeRow(name, bs string) row {
 		},
 		job:   job{Do: "put", Bucket: writeBucket, Key: bigName, Source: b.source, Size: b.size},
 		check: b.ddMovedAll,
-		stored: func(ctx context.Context) error {
-			return hasSize(ctx, b.client, writeBucket, bigName, b.size)
+		stored: func(ctx context.Context, c client) error {
+			return hasSize(ctx, c, writeBucket, bigName, b.size)
 		},
-		intact: func(ctx context.Context) error {
-			return sameBytes(ctx, b.client, writeBucket, bigName, b.source, 0, b.size)
+		intact: func(ctx context.Context, c client) error {
+			return sameBytes(ctx, c, writeBucket, bigName, b.source, 0, b.size)
 		},
 	}
 }
@@ -102,13 +100,13 @@ func (b *bench) filesRow() row {
 		},
 		job:   j,
 		check: func(stdout, _ []byte) error { _, err := workerSaid(stdout); return err },
-		stored: func(ctx context.Context) error {
-			return hasFiles(ctx, b.client, writeBucket, b.files, b.fileSize)
+		stored: func(ctx context.Context, c client) error {
+			return hasFiles(ctx, c, writeBucket, b.files, b.fileSize)
 		},
-		intact: func(ctx context.Context) error {
+		intact: func(ctx context.Context, c client) error {
 			pieces := b.size / b.fileSize
 			for _, i := range []int{0, b.files / 2, b.files - 1} {
-				if err := sameBytes(ctx, b.client, writeBucket, smallName(i), b.source, int64(i)%pieces*b.fileSize, b.fileSize); err != nil {
+				if err := sameBytes(ctx, c, writeBucket, smallName(i), b.source, int64(i)%pieces*b.fileSize, b.fileSize); err != nil {
 					return err
 				}
 			}
@@ -129,11 +127,11 @@ func (b *bench) listRow() row {
 			}
 			return nil
 		},
-		cold: func(ctx context.Context) error {
+		cold: func(ctx context.Context, c client) error {
 			if err := b.dropCaches(); err != nil {
 				return err
 			}
-			return listAll(ctx, b.client, listBucket, func(types.Object) {})
+			return warmList(ctx, c, listBucket)
 		},
 	}
 }
@@ -160,8 +158,7 @@ func (b *bench) worker(j job) *exec.Cmd {
 		panic(err) // a struct of strings and numbers
 	}
 	cmd := exec.Command(b.self)
-	cmd.Env = append(environ(), b.server.Env()...)
-	cmd.Env = append(cmd.Env, workerEnv+"="+string(text))
+	cmd.Env = append(environ(), workerEnv+"="+string(text))
 	return cmd
 }
 

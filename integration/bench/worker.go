@@ -21,7 +21,8 @@ type job struct {
 	// random, strided: in one if Dir is set; local: of the source.
 	Do string
 
-	Endpoint, Region, Bucket, Key string
+	access      // where the SDK goes
+	Bucket, Key string
 
 	Dir      string // for files
 	Source   string // file that holds the bytes to write
@@ -84,7 +85,11 @@ func (j job) prepare(d *done) (func(context.Context) error, error) {
 	case j.Dir != "":
 		return timed(j.filePieces), nil
 	}
-	t := j.transfer()
+	c, err := j.client(j.Parallel)
+	if err != nil {
+		return nil, err
+	}
+	t := &transfer{job: j, client: c}
 	switch j.Do {
 	case "put":
 		return t.put, nil

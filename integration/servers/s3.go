@@ -68,10 +68,10 @@ var sharedS3 = shared[Endpoint]{name: "S3", start: startS3}
 func S3(t testing.TB) Endpoint { return sharedS3.hold(t) }
 
 // StartS3 starts an S3 server of the caller's own, for programs that are no
-// test. Call stop to end it and remove its data.
-func StartS3() (ep Endpoint, stop func(), err error) {
-	ep, _, stop, err = startS3()
-	return ep, stop, err
+// test.
+func StartS3() (Endpoint, Own, error) {
+	ep, p, stop, err := startS3()
+	return ep, own(p, stop), err
 }
 
 func startS3() (Endpoint, *process, func(), error) {

@@ -47,10 +47,16 @@ func Start(target string, shape Shape, log *slog.Logger) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shaped proxy: %w", err)
 	}
+	return Serve(l, target, shape, log), nil
+}
+
+// Serve is Start where somebody listens already: for a target that must know
+// the address of the proxy. Close closes l.
+func Serve(l net.Listener, target string, shape Shape, log *slog.Logger) *Proxy {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Proxy{target: target, shape: shape, log: log, listener: l, cancel: cancel}
 	p.done.Go(func() { p.accept(ctx) })
-	return p, nil
+	return p
 }
 
 // Addr is the host:port that the proxy listens on.
