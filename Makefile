@@ -6,7 +6,7 @@
 # make test    set up the machine (as root, Debian: installs packages), run everything
 # make check   the same without the set-up
 # make soak    what takes too long for every run: the random tests for hours (PAILFS_TEST_SEED repeats one), 1 GiB
-#              through each S3 server
+#              through each S3 server, 8 GiB with little memory
 # make bench   figures beside other programs
 
 GO        ?= go
@@ -95,6 +95,7 @@ integration: build
 soak: build
 	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^(TestP6KilledAtRandom|TestModel)$$' ./integration -rapid.checks=20000
 	PAILFS_TEST_LARGE=1024 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/.*/Large' ./integration
+	PAILFS_TEST_LARGE=8192 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/minio/Bounded' ./integration
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
