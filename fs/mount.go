@@ -51,6 +51,7 @@ type Options struct {
 	HardLinks    string        // "" refuses, "copy" copies inside the store
 	Size         int64         // bytes that df shows; 1 PiB
 	StorageClass string        // of new objects
+	SHA256All    bool          // note the SHA-256 of objects in parts too, see draft.Options
 	Timeout      time.Duration // of the calls that nobody waits for; 5 min
 	StateDir     string
 	Log          *slog.Logger // required
@@ -98,6 +99,7 @@ type mount struct {
 	late   sync.WaitGroup // what goes on after the call that caused it
 
 	registry     *registry.Registry // nil without a state directory
+	moves        *registry.Registry // renames under way; nil too
 	stopCleaning func()             // what is left is for the next mount
 
 	mu     sync.Mutex
@@ -170,7 +172,7 @@ func newMount(opt Options) *mount {
 	// Two budgets, so that a writer cannot starve readers nor they it.
 	writes, reads := opt.Memory/2, opt.Memory/2-opt.Cache.Memory()
 	m.drafts = draft.NewPool(draft.Options{
-		Store: opt.Store, Memory: writes, Parallel: opt.Parallel, Private: m.private, Log: opt.Log,
+		Store: opt.Store, Memory: writes, Parallel: opt.Parallel, Private: m.private, SHA256: opt.SHA256All, Log: opt.Log,
 	})
 	memory := semaphore.NewWeighted(reads)
 	m.ahead = prefetch.New(opt.Cache.Over(opt.Store), memory)
@@ -283,6 +285,7 @@ func (s *Server) Drain(ctx context.Context) []Unsaved {
 		m.log.Warn("state directory", "err", err)
 	}
 	m.registry.Close()
+	m.moves.Close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.failed

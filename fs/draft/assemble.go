@@ -25,10 +25,13 @@ func (d *Draft) assemble(ctx context.Context, key string, opt objstore.PutOption
 	if all.lost != nil {
 		return objstore.Object{}, objstore.NewError("put", key, objstore.ErrUnsupported, all.lost)
 	}
+	bare := opt.Metadata
+	opt.Metadata = withSum(bare, d.sumOf(ctx, all))
 	if obj, ok, err := d.copyWhole(ctx, key, all, opt); ok {
 		return obj, err
 	}
 	if size <= d.p.whole {
+		opt.Metadata = bare
 		return d.putWhole(ctx, key, all, opt)
 	}
 	up, err := d.p.store.NewUpload(ctx, key, opt)
@@ -79,6 +82,11 @@ func (d *Draft) putWhole(ctx context.Context, key string, b body, opt objstore.P
 		return objstore.Object{}, err
 	}
 	defer done()
+	sum, err := sumBody(r)
+	if err != nil {
+		return objstore.Object{}, err
+	}
+	opt.Metadata = withSum(opt.Metadata, sum)
 	return d.p.store.Put(ctx, key, r, opt)
 }
 

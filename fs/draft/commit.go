@@ -240,6 +240,7 @@ func (d *Draft) adopt(obj objstore.Object) (objstore.Object, error) {
 		d.abandon() // committed, or of no use: an abort does no harm
 	}
 	d.changed, d.jumpy, d.frontier, d.attempts = false, false, 0, nil
+	d.sum.late = false
 	return obj, nil
 }
 
@@ -250,10 +251,11 @@ func (d *Draft) finish(ctx context.Context, s *stream, t Target) (objstore.Objec
 	if err != nil {
 		return none, err
 	}
+	sum := d.wholeSum(ctx)
 	d.mu.Lock()
 	meta, soft := s.metadata, s.soft
 	if u, ok := s.up.(objstore.LateMetadata); ok {
-		meta, soft = t.metadata(s.id), t.Soft
+		meta, soft = withSum(t.metadata(s.id), sum), t.Soft
 		u.SetMetadata(meta)
 	}
 	d.mu.Unlock()

@@ -40,6 +40,7 @@ type Draft struct {
 	mapped  int64       // counts changes of pieces and sources
 	private map[*source]struct{}
 
+	sum      running // of the bytes from the first on
 	size     int64
 	frontier int64 // behind the highest byte written since the last commit
 	changed  bool  // bytes or size differ from the last commit

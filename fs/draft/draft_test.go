@@ -3,7 +3,9 @@ package draft
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -122,12 +124,20 @@ func (r *rig) object(key string) []byte {
 	return b
 }
 
+// holds checks an object's bytes, and that it carries no other SHA-256 than theirs.
 func (r *rig) holds(key string, want []byte) {
 	r.Helper()
 	if got := r.object(key); !bytes.Equal(got, want) {
 		r.Fatalf("object %s has %d bytes, want %d; first difference at %d", key, len(got), len(want), differ(got, want))
 	}
+	o, err := r.mem.Stat(r.ctx, key)
+	r.must(err)
+	if sum, ok := o.Metadata[MetaSHA256]; ok && sum != sumText(want) {
+		r.Fatalf("object %s says its SHA-256 is %s, and it is %s", key, sum, sumText(want))
+	}
 }
+
+func sumText(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 func (r *rig) reads(d *Draft, want []byte) {
 	r.Helper()
@@ -144,7 +154,7 @@ func (r *rig) reads(d *Draft, want []byte) {
 func (r *rig) put(key string, b []byte) objstore.Object {
 	r.Helper()
 	// By parts, whatever the limits of the test are.
-	up, err := r.mem.NewUpload(r.ctx, key, objstore.PutOptions{})
+	up, err := r.mem.NewUpload(r.ctx, key, objstore.PutOptions{Metadata: map[string]string{MetaSHA256: sumText(b)}})
 	r.must(err)
 	n := 0
 	for part := range slices.Chunk(b, int(r.mem.Caps().MaxPart)) {

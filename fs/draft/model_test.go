@@ -24,7 +24,8 @@ func TestModel(t *testing.T) {
 func model(t *rapid.T, dir string) {
 	part := rapid.SampledFrom([]int64{1000, 4096, 5000, 8192, 20_000}).Draw(t, "part")
 	least := rapid.SampledFrom([]int64{1, 700, 4096}).Draw(t, "least")
-	opt := Options{Memory: 64 * kib, PartSize: part, Parallel: rapid.IntRange(1, 4).Draw(t, "parallel")}
+	opt := Options{Memory: 64 * kib, PartSize: part, Parallel: rapid.IntRange(1, 4).Draw(t, "parallel"),
+		SHA256: rapid.Bool().Draw(t, "sha256")}
 	disk := rapid.IntRange(0, 3).Draw(t, "disk")
 	if disk > 1 {
 		opt.Dir, opt.DirLimit, opt.KeepSent = dir, 1<<20, disk == 3

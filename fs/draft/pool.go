@@ -37,6 +37,10 @@ type Options struct {
 	DirLimit int64
 	KeepSent bool
 
+	// SHA256 has objects in parts carry MetaSHA256 too, as far as their bytes are
+	// written in order, or are all in memory at the commit.
+	SHA256 bool
+
 	// ReadBase, if set, reads bytes of an object (say, through a cache) that is
 	// not private to the pool. It fills b or fails.
 	ReadBase func(ctx context.Context, obj objstore.Object, b []byte, off int64) error

@@ -241,6 +241,7 @@ func (d *Draft) fly(s *stream, i int, p *part) {
 		}
 		d.mu.RUnlock()
 		if gen > 0 {
+			d.sumEarly(end)
 			err = d.transfer(s.ctx, s.up, i+1, b)
 		}
 		d.p.parts.Release(1)

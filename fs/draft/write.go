@@ -117,6 +117,7 @@ func (d *Draft) jumps(off, end int64) bool {
 func (d *Draft) touch(off, end int64) {
 	d.changed = true
 	d.seq++
+	d.sum.touch(off)
 	if d.spilling != nil {
 		d.spilling.changed.Add(off, end)
 	}
@@ -167,7 +168,7 @@ func (d *Draft) Truncate(ctx context.Context, size int64) error {
 	if size == 0 {
 		// A fresh start: whatever was sent is of no use.
 		d.abandon()
-		d.jumpy, d.noStream, d.early = false, false, nil
+		d.jumpy, d.noStream, d.early, d.sum.late = false, false, nil, false
 	} else if d.stream != nil {
 		d.stream.cut(size)
 	}
