@@ -44,6 +44,7 @@ func crashChild() {
 	for name, step := range map[string]func(*crashWriter, int) error{
 		"small": stepSmall, "over": stepOver, "large": stepLarge, "append": stepAppend,
 		"log": stepLog, "rename": stepRename, "patch": stepPatch,
+		"tree": stepTree,
 	} {
 		w := &crashWriter{crashSays: said, dir: dir, r: rand.New(rand.NewPCG(seed, uint64(name[0])))}
 		wg.Go(func() {
@@ -96,6 +97,7 @@ type crashWriter struct {
 	dir  string // the mount point
 	r    *rand.Rand
 	held []byte // what the file of the writer holds, for those that change one
+	tree *crashTree
 }
 
 func (w *crashWriter) at(key string) string { return filepath.Join(w.dir, key) }

@@ -18,6 +18,9 @@ type content string
 
 func contentOf(b []byte) content { return content(fmt.Sprintf("%d:%x", len(b), sha256.Sum256(b))) }
 
+// ofMarker is what the object of a directory holds.
+var ofMarker = contentOf(nil)
+
 // contentFrom reads to the end.
 func contentFrom(r io.Reader) (content, error) {
 	h := sha256.New()
@@ -90,8 +93,9 @@ func (l *ledger) knows(key string) bool {
 }
 
 // wrong says what is not as it must be, of the keys touched since the last
-// settle.
-func (l *ledger) wrong(read func(key string) (content, error)) (faults []string) {
+// settle. Once a mount has settled what a dead one had begun, a call on several
+// keys has happened or it has not.
+func (l *ledger) wrong(read func(key string) (content, error), settled bool) (faults []string) {
 	found := map[string]content{}
 	for _, key := range slices.Sorted(maps.Keys(l.touched)) {
 		got, err := read(key)
@@ -108,16 +112,44 @@ func (l *ledger) wrong(read func(key string) (content, error)) (faults []string)
 		if len(p.After) == 1 {
 			continue
 		}
-		// A rename: what was renamed must be under one of its names.
-		kept := false
-		for key, c := range p.After {
-			kept = kept || c != "" && found[key] == c || c == "" && found[key] != ""
+		acked, found := l.of(l.acked, p), l.of(found, p)
+		for _, key := range l.lost(p, found) {
+			faults = append(faults, fmt.Sprintf("%s was being renamed and is lost: wanted %v, acknowledged %v; %s", key, p.After, acked, l.past(key)))
 		}
-		if !kept {
-			faults = append(faults, fmt.Sprintf("what was being renamed is lost: wanted %v, acknowledged %v, found %v", p.After, l.of(l.acked, p), l.of(found, p))+l.pasts(p))
+		if settled && !maps.Equal(found, acked) && !maps.Equal(found, p.After) {
+			faults = append(faults, fmt.Sprintf("half renamed: %v are as after, %v as before", same(found, p.After), same(found, acked)))
 		}
 	}
 	return faults
+}
+
+// lost are the keys that a rename takes away whose content is under neither name.
+func (l *ledger) lost(p promise, found map[string]content) (keys []string) {
+	for key, c := range p.After {
+		was := l.acked[key]
+		if c != "" || was == "" || found[key] == was {
+			continue
+		}
+		kept := false
+		for to, c := range p.After {
+			kept = kept || c == was && found[to] == was
+		}
+		if !kept {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// same are the keys of which both say the same.
+func same(a, b map[string]content) (keys []string) {
+	for key, c := range a {
+		if b[key] == c {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // of is what m says of the keys of a promise.
@@ -133,13 +165,6 @@ func (l *ledger) of(m map[string]content, p promise) map[string]content {
 func (l *ledger) past(key string) string {
 	h := l.history[key]
 	return "before that: " + strings.Join(h[max(0, len(h)-20):], ", ")
-}
-
-func (l *ledger) pasts(p promise) (all string) {
-	for key := range p.After {
-		all += "; " + key + " " + l.past(key)
-	}
-	return all
 }
 
 // settle takes what is found now as what must be there from now on.
