@@ -29,6 +29,10 @@ func (m *mount) watchOrphans() error {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	m.registry = reg
+	// Renames come and go: a file of their own is empty most of the time.
+	if m.moves, err = registry.Open(dir); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
 	begun := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stopCleaning = cancel

@@ -158,6 +158,11 @@ func (m *mount) moveObject(ctx context.Context, dst string, src objstore.Object,
 		}
 		return r.Rename(ctx, dst, src.Key, opt)
 	}
+	ended, err := m.beginMove(move{From: src.Key, To: dst, Version: src.Version})
+	if err != nil {
+		return objstore.Object{}, err
+	}
+	defer ended()
 	obj, err := objstore.CopyObject(ctx, m.store, dst, src, opt)
 	if err != nil {
 		return objstore.Object{}, err
@@ -165,14 +170,7 @@ func (m *mount) moveObject(ctx context.Context, dst string, src objstore.Object,
 	if err := before(); err != nil {
 		return objstore.Object{}, err
 	}
-	cond := objstore.Cond{}
-	if m.store.Caps().CondDelete {
-		cond.Version = src.Version
-	}
-	if err := m.store.Delete(ctx, src.Key, cond); err != nil {
-		return objstore.Object{}, err
-	}
-	return obj, nil
+	return obj, m.deleteVersion(ctx, src)
 }
 
 // adoptKey tells a file that its object has another key now.

@@ -36,16 +36,23 @@ func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, new
 	}
 	defer release()
 	src, dst := keypath.Dir(prefixes[0], name), keypath.Dir(prefixes[1], newName)
-	if err := d.makeWay(ctx, nd, newName, prefixes[1], dst, flags); err != nil {
+	over, err := d.makeWay(ctx, nd, newName, prefixes[1], dst, flags)
+	if err != nil {
 		return err
 	}
-	ended, err := d.m.beginDirMove(src, dst)
+	ended, err := d.m.beginMove(move{From: src, To: dst, Over: over})
 	if err != nil {
 		return err
 	}
 	moved, err := d.m.copyTree(ctx, dst, src)
 	if err != nil {
-		if d.m.removeAll(context.WithoutCancel(ctx), moved, func(m movedObject) string { return m.to.Key }) == nil {
+		var copies []objstore.Object
+		for _, o := range moved {
+			if !over || o.to.Key != dst {
+				copies = append(copies, o.to)
+			}
+		}
+		if d.m.removeAll(context.WithoutCancel(ctx), copies) == nil {
 			ended()
 		}
 		return fmt.Errorf("rename %q to %q: %w", src, dst, err)
@@ -53,7 +60,11 @@ func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, new
 	if err := d.keep(ctx, prefixes[0]); err != nil {
 		return err
 	}
-	if err := d.m.removeAll(ctx, moved, func(m movedObject) string { return m.from }); err != nil {
+	old := make([]objstore.Object, len(moved))
+	for i, o := range moved {
+		old[i] = o.from
+	}
+	if err := d.m.removeAll(ctx, old); err != nil {
 		return fmt.Errorf("rename %q to %q: all is copied, but not all of the old is removed: %w", src, dst, err)
 	}
 	ended()
@@ -97,35 +108,32 @@ func (f *file) mustSettle() bool {
 	return f.unsavedLocked() && (f.committed || f.draft != nil && f.draft.Streaming())
 }
 
-// makeWay makes sure that nothing but an empty directory is in the way.
-func (d *dir) makeWay(ctx context.Context, nd *dir, newName, prefix, dst string, flags uint32) error {
+// makeWay makes sure that nothing but an empty directory is in the way, and
+// reports whether one is.
+func (d *dir) makeWay(ctx context.Context, nd *dir, newName, prefix, dst string, flags uint32) (over bool, err error) {
 	if nd.fileNamed(newName) != nil {
-		return syscall.ENOTDIR
+		return false, syscall.ENOTDIR
 	}
 	target, known := ops[*dir](nd.GetChild(newName))
 	if known && target.hasLocal() {
-		return syscall.ENOTEMPTY
+		return false, syscall.ENOTEMPTY
 	}
 	empty, err := d.m.isEmpty(ctx, dst)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return false, err
+	case !empty:
+		return false, syscall.ENOTEMPTY
+	case !known:
+		return false, nil
+	case flags&renameNoReplace != 0:
+		return false, syscall.EEXIST
 	}
-	if !empty {
-		return syscall.ENOTEMPTY
-	}
-	if known {
-		if flags&renameNoReplace != 0 {
-			return syscall.EEXIST
-		}
-		d.m.tree.unlink(&target.place)
-	}
-	return nil
+	d.m.tree.unlink(&target.place)
+	return true, nil
 }
 
-type movedObject struct {
-	from string
-	to   objstore.Object
-}
+type movedObject struct{ from, to objstore.Object }
 
 // copyTree copies every object below src; what it has copied is given also when
 // it fails.
@@ -152,7 +160,7 @@ func (m *mount) copyTree(ctx context.Context, dst, src string) ([]movedObject, e
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				moved = append(moved, movedObject{o.Key, to})
+				moved = append(moved, movedObject{o, to})
 				return nil
 			})
 		}
@@ -181,21 +189,20 @@ func (m *mount) copyEntry(ctx context.Context, dst string, o objstore.Object) (o
 
 // removeAll removes the deepest first, and the markers after what is in them:
 // stores that keep objects as files remove no directory that is not empty.
-func (m *mount) removeAll(ctx context.Context, moved []movedObject, key func(movedObject) string) error {
-	levels := map[int][]string{}
-	for _, o := range moved {
-		k := key(o)
-		level := 2 * strings.Count(k, "/")
-		if strings.HasSuffix(k, "/") {
+func (m *mount) removeAll(ctx context.Context, objects []objstore.Object) error {
+	levels := map[int][]objstore.Object{}
+	for _, o := range objects {
+		level := 2 * strings.Count(o.Key, "/")
+		if strings.HasSuffix(o.Key, "/") {
 			level--
 		}
-		levels[level] = append(levels[level], k)
+		levels[level] = append(levels[level], o)
 	}
 	for _, level := range slices.Backward(slices.Sorted(maps.Keys(levels))) {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(renameWorkers)
-		for _, k := range levels[level] {
-			g.Go(func() error { return m.store.Delete(ctx, k, objstore.Cond{}) })
+		for _, o := range levels[level] {
+			g.Go(func() error { return m.deleteVersion(ctx, o) })
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -204,11 +211,21 @@ func (m *mount) removeAll(ctx context.Context, moved []movedObject, key func(mov
 	return nil
 }
 
+// deleteVersion removes an object unless somebody has replaced it, as far as the
+// store can be told so. The version of a marker says nothing.
+func (m *mount) deleteVersion(ctx context.Context, o objstore.Object) error {
+	cond := objstore.Cond{}
+	if m.store.Caps().CondDelete && !strings.HasSuffix(o.Key, "/") {
+		cond.Version = o.Version
+	}
+	return m.store.Delete(ctx, o.Key, cond)
+}
+
 // movedDir puts a directory under its new name in what this mount knows.
 func (d *dir) movedDir(sub *dir, name string, nd *dir, newName string, moved []movedObject) {
 	byOld := make(map[string]objstore.Object, len(moved))
 	for _, o := range moved {
-		byOld[o.from] = o.to
+		byOld[o.from.Key] = o.to
 	}
 	files, dirs := sub.below()
 	for _, f := range files {

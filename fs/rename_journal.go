@@ -13,22 +13,29 @@ import (
 	"github.com/pailfs/pailfs/objstore"
 )
 
-// dirMove is a rename of a directory under way: a line of the registry, from
-// before the first copy until all is as before or all is done.
-type dirMove struct{ From, To string } // prefixes
+// move is a rename under way that takes several requests: a line of the registry,
+// from before the first copy until all is as before or all is done.
+type move struct {
+	From, To string           // keys; those of directories end in a slash
+	Over     bool             `json:",omitempty"` // an empty directory was there
+	Version  objstore.Version `json:",omitempty"` // of a file
+}
 
-// beginDirMove notes the rename on the local disk. end is called when nothing is
+// beginMove notes the rename on the local disk. end is called when nothing is
 // left to do, not after a failure half-way: then the next mount does the rest.
-func (m *mount) beginDirMove(src, dst string) (end func(), err error) {
-	entry, err := json.Marshal(dirMove{src, dst})
-	if err == nil {
-		err = m.registry.Begin(string(entry))
+func (m *mount) beginMove(mv move) (end func(), err error) {
+	entry, err := json.Marshal(mv)
+	if err == nil && strings.HasSuffix(mv.From, "/") {
+		err = m.moves.Begin(string(entry))
+	} else if err == nil {
+		// No sync: after a power failure a file may be there under both names.
+		err = m.moves.Note(string(entry))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	return func() {
-		if err := m.registry.End(string(entry)); err != nil {
+		if err := m.moves.End(string(entry)); err != nil {
 			m.log.Warn("state directory", "err", err)
 		}
 	}, nil
@@ -37,47 +44,68 @@ func (m *mount) beginDirMove(src, dst string) (end func(), err error) {
 // settleOrphan ends what a dead mount has begun: a rename, or the use of a prefix
 // of private keys.
 func (m *mount) settleOrphan(ctx context.Context, entry string) error {
-	var move dirMove
+	var mv move
 	if !strings.HasPrefix(entry, "{") {
 		return m.removeBelow(ctx, entry)
 	}
-	if err := json.Unmarshal([]byte(entry), &move); err != nil {
+	if err := json.Unmarshal([]byte(entry), &mv); err != nil {
 		return nil // cut short by a crash: nothing was done yet
 	}
-	return m.settleDirMove(ctx, move)
+	if strings.HasSuffix(mv.From, "/") {
+		return m.settleDirMove(ctx, mv)
+	}
+	return m.settleFileMove(ctx, mv)
+}
+
+// settleFileMove removes the old name of a file if the new one is there.
+func (m *mount) settleFileMove(ctx context.Context, mv move) error {
+	from, _, same, err := m.twin(ctx, mv.From, mv.To)
+	if err != nil || !same || from.Version != mv.Version {
+		return err
+	}
+	m.log.Info("the rename of a file, broken off by a dead mount, is finished", "from", mv.From, "to", mv.To)
+	return m.deleteVersion(ctx, from)
 }
 
 // settleDirMove finishes a rename of which all was copied, and undoes any other.
 // Only objects whose twin is under the other name are removed, so whatever
 // anybody did there meanwhile, no content is lost.
-func (m *mount) settleDirMove(ctx context.Context, move dirMove) error {
-	var twins, copies []movedObject // to is what may go
+func (m *mount) settleDirMove(ctx context.Context, mv move) error {
+	var twins, copies []objstore.Object
 	all := true
-	for o, err := range objstore.ListAll(ctx, m.store, objstore.ListRequest{Prefix: move.From}) {
+	for o, err := range objstore.ListAll(ctx, m.store, objstore.ListRequest{Prefix: mv.From}) {
 		if err != nil {
 			return err
 		}
-		from, to, same, err := m.twin(ctx, o.Key, move.To+o.Key[len(move.From):])
-		switch {
-		case err != nil:
+		from, to, same, err := m.twin(ctx, o.Key, mv.To+o.Key[len(mv.From):])
+		if err != nil {
 			return err
-		case same:
-			twins, copies = append(twins, movedObject{from: from.Key, to: from}), append(copies, movedObject{from: to.Key, to: to})
-		default:
-			all = false
+		}
+		all = all && same
+		if same {
+			twins = append(twins, from)
+		}
+		if (same || bare(to)) && !(mv.Over && to.Key == mv.To) {
+			copies = append(copies, to)
 		}
 	}
 	remove, how := twins, "finished"
 	if !all {
 		remove, how = copies, "undone"
 	}
-	if err := m.removeAll(ctx, remove, func(o movedObject) string { return o.from }); err != nil {
+	if err := m.removeAll(ctx, remove); err != nil {
 		return err
 	}
 	if len(remove) > 0 {
-		m.log.Info("the rename of a directory, broken off by a dead mount, is "+how, "from", move.From, "to", move.To, "removed", len(remove))
+		m.log.Info("the rename of a directory, broken off by a dead mount, is "+how, "from", mv.From, "to", mv.To, "removed", len(remove))
 	}
 	return nil
+}
+
+// bare reports whether an object is that of an empty directory without attributes,
+// as stores that keep objects as files make it for the first file in it.
+func bare(o objstore.Object) bool {
+	return strings.HasSuffix(o.Key, "/") && o.Size == 0 && len(o.Metadata) == 0
 }
 
 // twin looks at two objects and reports whether both are there and the same.

@@ -7,6 +7,12 @@ import (
 	"github.com/pailfs/pailfs/objstore/faultstore"
 )
 
+// die leaves what was begun as a dead process does.
+func (m *mount) die() {
+	m.registry.Close()
+	m.moves.Close()
+}
+
 // A mount that dies while it renames a directory leaves copies; the next one
 // removes those that are too many, and nothing else.
 func TestBrokenOffRenameIsSettled(t *testing.T) {
@@ -37,17 +43,73 @@ func TestBrokenOffRenameIsSettled(t *testing.T) {
 			if c.meanwhile != nil {
 				c.meanwhile(m)
 			}
-			m.server.m.registry.Close() // as if it had died
+			m.server.m.die()
 			after := mountStore(t, Options{StateDir: state, Store: m.store})
 			after.server.m.late.Wait()
 			m.wantKeys(c.want...)
-			after.server.m.registry.Close()
+			after.server.m.die()
 			last := mountStore(t, Options{StateDir: state, Store: m.store})
 			faults.Reset()
 			last.server.m.late.Wait()
 			if n := faults.Count(faultstore.Delete, ""); n != 0 {
 				t.Errorf("settled twice: %d objects were removed", n)
 			}
+		})
+	}
+}
+
+// A crash while a directory is renamed onto an empty one leaves that, and removes
+// directories that a store has made for the first copy in them.
+func TestBrokenOffRenameOverADirectory(t *testing.T) {
+	state := t.TempDir()
+	m, faults := counting(t, Options{StateDir: state})
+	m.sh(`mkdir -p old/sub new; for f in a b; do echo $f > old/$f; done`)
+	faults.Add(faultstore.Rule{Op: faultstore.Copy, Key: "*b", Err: objstore.ErrPermission})
+	faults.Add(faultstore.Rule{Op: faultstore.Delete, Err: objstore.ErrPermission})
+	if out, err := m.try(`mv -T old new`); err == nil {
+		t.Fatalf("renamed: %s", out)
+	}
+	faults.Clear()
+	m.put("new/sub/", "", nil)
+	m.server.m.die()
+	after := mountStore(t, Options{StateDir: state, Store: m.store})
+	after.server.m.late.Wait()
+	m.wantKeys("new/", "old/", "old/a", "old/b", "old/sub/")
+}
+
+// A mount that dies between the copy and the removal of a renamed file leaves both;
+// the next one removes the old one, unless it was changed.
+func TestBrokenOffRenameOfAFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile string
+		want      []string
+	}{
+		"left alone": {"", []string{"new"}},
+		"changed":    {"changed", []string{"new", "old"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := t.TempDir()
+			m, faults := counting(t, Options{StateDir: state})
+			m.sh(`echo content > old`)
+			old, err := m.store.Stat(t.Context(), "old")
+			if err != nil {
+				t.Fatal(err)
+			}
+			faults.Add(faultstore.Rule{Op: faultstore.Delete, Err: objstore.ErrPermission})
+			if out, err := m.try(`mv old new`); err == nil {
+				t.Fatalf("renamed: %s", out)
+			}
+			faults.Clear()
+			if _, err := m.server.m.beginMove(move{From: "old", To: "new", Version: old.Version}); err != nil {
+				t.Fatal(err) // the call that failed ended it
+			}
+			if c.meanwhile != "" {
+				m.put("old", c.meanwhile, nil)
+			}
+			m.server.m.die()
+			after := mountStore(t, Options{StateDir: state, Store: m.store})
+			after.server.m.late.Wait()
+			m.wantKeys(c.want...)
 		})
 	}
 }

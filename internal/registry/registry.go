@@ -49,6 +49,24 @@ func (r *Registry) Begin(entry string) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.begin(entry); err != nil {
+		return err
+	}
+	return r.file.Sync()
+}
+
+// Note remembers the entry if this process dies, and perhaps not if the machine
+// does.
+func (r *Registry) Note(entry string) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begin(entry)
+}
+
+func (r *Registry) begin(entry string) error {
 	r.open[entry] = struct{}{}
 	return r.write("+", entry)
 }
@@ -74,16 +92,10 @@ func (r *Registry) End(entry string) error {
 	return r.write("-", entry)
 }
 
-// write appends a line. That it survives a crash of the machine is worth a
-// sync only for what begins.
+// write appends a line.
 func (r *Registry) write(sign, entry string) error {
-	if _, err := fmt.Fprintf(r.file, "%s%s\n", sign, strconv.Quote(entry)); err != nil {
-		return err
-	}
-	if sign == "+" {
-		return r.file.Sync()
-	}
-	return nil
+	_, err := fmt.Fprintf(r.file, "%s%s\n", sign, strconv.Quote(entry))
+	return err
 }
 
 // Close ends the file; it is removed if nothing is left in it, else it is an
