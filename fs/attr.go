@@ -62,7 +62,7 @@ func (m *mount) decodeAttr(obj objstore.Object, typ uint32) attr {
 	}
 	for k, v := range obj.Metadata {
 		switch k {
-		case draft.MetaID, draft.MetaSHA256:
+		case draft.MetaID, objstore.MetaSHA256:
 			continue
 		case metaMode:
 			if mode, ok := parseMode(v); ok {

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/pailfs/pailfs/fs/draft"
-	"github.com/pailfs/pailfs/objstore"
 )
 
 // Views of what the store has, which cannot be set.
@@ -24,19 +21,6 @@ const (
 	maxXattr = 1200
 )
 
-// SHA256 is the sum of an object that can be known without reading it: as the
-// provider computed it, or else as pailfs noted it in the metadata when it wrote
-// the object. It is nil where neither is.
-func SHA256(obj objstore.Object) []byte {
-	if len(obj.Checksums.SHA256) > 0 {
-		return obj.Checksums.SHA256
-	}
-	return NotedSHA256(obj)
-}
-
-// NotedSHA256 is the sum that pailfs noted in an object's metadata, or nil.
-func NotedSHA256(obj objstore.Object) []byte { return draft.SHA256(obj.Metadata) }
-
 func (f *file) views() map[string]string {
 	v := map[string]string{"key": f.m.tree.path(&f.place), "state": "committed"}
 	unsaved := f.unsaved()
@@ -50,7 +34,7 @@ func (f *file) views() map[string]string {
 		if f.obj.StorageClass != "" {
 			v["storage-class"] = f.obj.StorageClass
 		}
-		if sum := SHA256(f.obj); sum != nil && !unsaved {
+		if sum := f.obj.SHA256(); sum != nil && !unsaved {
 			v["sha256"] = hex.EncodeToString(sum)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,9 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [--deep] [--check LIST] URL|PATH",
 		Short: "Check that objects are what they were when they were written",
-		Long: "Check objects by the checksums that the provider has of them; with --deep read each of them and compare. " +
-			"Prints what is known to be right as `sha256sum` does, so that `sha256sum -c` reads it. Objects of other programs are checked too. " +
+		Long: "Print the SHA-256 of each object as `sha256sum` does, so that `sha256sum -c` reads it. Nothing is read: they are what " +
+			"the provider computed, or what pailfs noted in the metadata when it wrote the object. With --deep each object is read, and " +
+			"compared with all checksums that are known of it. Objects of other programs are checked too. " +
 			"Of a PATH, such as one below a mount, every file is read.\n" +
 			"The exit code is 1 when something is wrong, or could not be checked. " + locationHelp,
 		Example: "  pailfs verify s3://backups/db/\n  pailfs verify --deep s3://backups/db/ >SHA256SUMS\n  pailfs verify --check SHA256SUMS s3://backups/db/",
@@ -136,7 +138,7 @@ func (v *verifier) conclude() error {
 	case v.wrong > 0:
 		return fmt.Errorf("%d of %d are wrong or could not be read", v.wrong, v.right+v.wrong+v.unknown)
 	case v.unknown > 0:
-		return fmt.Errorf("the provider knows no SHA-256 of %d of %d: read them with --deep", v.unknown, v.right+v.unknown)
+		return fmt.Errorf("no SHA-256 is known of %d of %d: read them with --deep", v.unknown, v.right+v.unknown)
 	}
 	return nil
 }
@@ -198,9 +200,13 @@ func (v *verifier) object(ctx context.Context, s objstore.Store, listed objstore
 	if err != nil {
 		return verdict{name: name, err: err}
 	}
+	noted := obj.NotedSHA256()
 	if !v.deep {
 		v.bar.add(listed.Size)
-		return verdict{name: name, sum: hexOf(obj.Checksums.SHA256)}
+		if known := obj.Checksums.SHA256; known != nil && noted != nil && !bytes.Equal(known, noted) {
+			return verdict{name: name, err: fmt.Errorf("SHA-256 is %x by the provider, its metadata say %x", known, noted)}
+		}
+		return verdict{name: name, sum: hexOf(obj.SHA256())}
 	}
 	body, _, err := s.Get(ctx, obj.Key, objstore.All, objstore.Cond{Version: obj.Version})
 	if err != nil {
@@ -214,6 +220,9 @@ func (v *verifier) object(ctx context.Context, s objstore.Store, listed objstore
 	}
 	if err == nil {
 		err = h.compare(obj.Checksums)
+	}
+	if err == nil && noted != nil && hexOf(noted) != h.sha256() {
+		err = fmt.Errorf("SHA-256 of what was read is %s, its metadata say %x", h.sha256(), noted)
 	}
 	return verdict{name, h.sha256(), err}
 }

@@ -79,6 +79,37 @@ func TestVerify(t *testing.T) {
 	fails("line 1", "--check", filepath.Join(dir, "theirs"), dir)
 }
 
+// TestVerifyNoted: what an object says of itself in its metadata is compared with
+// what the provider says, and with its bytes.
+func TestVerifyNoted(t *testing.T) {
+	dir := t.TempDir()
+	s, err := dirstore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put := func(noted string) {
+		t.Helper()
+		if _, err := s.Put(t.Context(), "k", io.NewSectionReader(strings.NewReader("body"), 0, 4),
+			objstore.PutOptions{Metadata: map[string]string{objstore.MetaSHA256: noted}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	right := fmt.Sprintf("%x", sha256.Sum256([]byte("body")))
+	for _, noted := range []string{right, "nonsense"} {
+		put(noted)
+		if out, problems, err := verify(dir); err != nil || out != right+"  k\n" {
+			t.Errorf("%q is noted: %v, %q, printed %q", noted, err, problems, out)
+		}
+	}
+	put(strings.Repeat("0", 64))
+	for _, args := range [][]string{{dir}, {"--deep", dir}} {
+		if out, problems, err := verify(args...); err == nil || out != "" || !strings.Contains(problems, "its metadata say 000000") {
+			t.Errorf("%v: %v, %q, printed %q", args, err, problems, out)
+		}
+	}
+}
+
 // rot changes a byte of a file as a failing disk does.
 func rot(t *testing.T, path string) {
 	t.Helper()

@@ -132,7 +132,7 @@ func (r *rig) holds(key string, want []byte) {
 	}
 	o, err := r.mem.Stat(r.ctx, key)
 	r.must(err)
-	if sum, ok := o.Metadata[MetaSHA256]; ok && sum != sumText(want) {
+	if sum, ok := o.Metadata[objstore.MetaSHA256]; ok && sum != sumText(want) {
 		r.Fatalf("object %s says its SHA-256 is %s, and it is %s", key, sum, sumText(want))
 	}
 }
@@ -154,7 +154,7 @@ func (r *rig) reads(d *Draft, want []byte) {
 func (r *rig) put(key string, b []byte) objstore.Object {
 	r.Helper()
 	// By parts, whatever the limits of the test are.
-	up, err := r.mem.NewUpload(r.ctx, key, objstore.PutOptions{Metadata: map[string]string{MetaSHA256: sumText(b)}})
+	up, err := r.mem.NewUpload(r.ctx, key, objstore.PutOptions{Metadata: map[string]string{objstore.MetaSHA256: sumText(b)}})
 	r.must(err)
 	n := 0
 	for part := range slices.Chunk(b, int(r.mem.Caps().MaxPart)) {

@@ -37,7 +37,7 @@ type Options struct {
 	DirLimit int64
 	KeepSent bool
 
-	// SHA256 has objects in parts carry MetaSHA256 too, as far as their bytes are
+	// SHA256 has objects in parts carry objstore.MetaSHA256 too, as far as their bytes are
 	// written in order, or are all in memory at the commit.
 	SHA256 bool
 

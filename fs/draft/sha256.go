@@ -8,30 +8,18 @@ import (
 	"io"
 	"maps"
 	"sync"
-)
 
-// MetaSHA256 is the metadata name under which an object carries the SHA-256 of its
-// bytes, in hexadecimal. Every object written by one Put has it; those in parts
-// where Options.SHA256 asks for it, and it is known before the metadata are fixed.
-const MetaSHA256 = "pailfs-sha256"
+	"github.com/pailfs/pailfs/objstore"
+)
 
 // maxMetadata is what the names and values of an object's metadata may take
 // together, in bytes, at the provider that allows least (S3 User Guide, "Working
 // with object metadata": 2 KB).
 const maxMetadata = 2 << 10
 
-// SHA256 is the sum that an object carries in its metadata, nil if there is none.
-func SHA256(metadata map[string]string) []byte {
-	sum, err := hex.DecodeString(metadata[MetaSHA256])
-	if err != nil || len(sum) != sha256.Size {
-		return nil
-	}
-	return sum
-}
-
 // withSum is m with the sum, if there is one and it fits. m is not changed.
 func withSum(m map[string]string, sum []byte) map[string]string {
-	size := len(MetaSHA256) + hex.EncodedLen(sha256.Size)
+	size := len(objstore.MetaSHA256) + hex.EncodedLen(sha256.Size)
 	for k, v := range m {
 		size += len(k) + len(v)
 	}
@@ -39,7 +27,7 @@ func withSum(m map[string]string, sum []byte) map[string]string {
 		return m
 	}
 	m = maps.Clone(m)
-	m[MetaSHA256] = hex.EncodeToString(sum)
+	m[objstore.MetaSHA256] = hex.EncodeToString(sum)
 	return m
 }
 
@@ -136,8 +124,8 @@ func (d *Draft) wholeSum(ctx context.Context) []byte {
 // that it is a copy of, or the one of what is in memory.
 func (d *Draft) sumOf(ctx context.Context, b body) []byte {
 	if w := b.whole; w != nil && w.at == 0 {
-		if src := d.object(w.src); src.Size == b.end && SHA256(src.Metadata) != nil {
-			return SHA256(src.Metadata)
+		if src := d.object(w.src); src.Size == b.end && src.NotedSHA256() != nil {
+			return src.NotedSHA256()
 		}
 	}
 	return d.wholeSum(ctx)

@@ -14,7 +14,7 @@ func (r *rig) noted(want []byte) bool {
 	r.holds("k", want)
 	o, err := r.mem.Stat(r.ctx, "k")
 	r.must(err)
-	return o.Metadata[MetaSHA256] != ""
+	return o.Metadata[objstore.MetaSHA256] != ""
 }
 
 // What is one Put carries its SHA-256, whatever it was before.
@@ -57,7 +57,7 @@ func TestSHA256OfSmallFiles(t *testing.T) {
 	saved, err := d.SaveTo(r.ctx, "saved", objstore.PutOptions{})
 	r.must(err)
 	r.holds("saved", b)
-	if saved.Metadata[MetaSHA256] == "" {
+	if saved.Metadata[objstore.MetaSHA256] == "" {
 		t.Error("a saved copy has none")
 	}
 }
@@ -153,7 +153,7 @@ func TestSHA256WithoutRoom(t *testing.T) {
 	d := r.pool.New()
 	r.write(d, []byte("x"), 0)
 	theirs := strings.Repeat("x", 1950)
-	if o := r.commit(d, Target{Key: "k", Metadata: map[string]string{"theirs": theirs}}); o.Metadata[MetaSHA256] != "" || o.Metadata["theirs"] != theirs {
+	if o := r.commit(d, Target{Key: "k", Metadata: map[string]string{"theirs": theirs}}); o.Metadata[objstore.MetaSHA256] != "" || o.Metadata["theirs"] != theirs {
 		t.Errorf("%v", o.Metadata)
 	}
 }

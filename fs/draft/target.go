@@ -14,7 +14,7 @@ type Target struct {
 	StorageClass string
 
 	// Metadata is what the object must carry after the commit, exactly, apart
-	// from MetaID, MetaSHA256 and Soft. For a draft with no change, nil means that any will do.
+	// from MetaID, objstore.MetaSHA256 and Soft. For a draft with no change, nil means that any will do.
 	Metadata map[string]string
 
 	// Soft is added where that costs no extra request: to a single Put, to an
@@ -29,7 +29,7 @@ func (t Target) metadata(id string) map[string]string {
 		m = map[string]string{}
 	}
 	maps.Copy(m, t.Metadata)
-	delete(m, MetaSHA256) // of other bytes
+	delete(m, objstore.MetaSHA256) // of other bytes
 	m[MetaID] = id
 	return m
 }
@@ -56,7 +56,7 @@ func (t Target) accepts(m, soft map[string]string) bool {
 		_, wanted := t.Metadata[k]
 		_, was := soft[k]
 		_, is := t.Soft[k]
-		if !wanted && !was && !is && k != MetaID && k != MetaSHA256 {
+		if !wanted && !was && !is && k != MetaID && k != objstore.MetaSHA256 {
 			return false
 		}
 	}
