@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,19 +28,23 @@ type stage struct {
 	home    string   // where the session runs
 }
 
-// stages make the stage of each page of docs/providers.
+// stages make the stage of each page that has commands.
 var stages = map[string]func(t *testing.T) stage{
 	"azure.md":     azureStage,
 	"gcs.md":       gcsStage,
 	"directory.md": directoryStage,
 	"s3.md":        s3Stage,
+
+	"backups.md":    backupsStage,
+	"monitoring.md": serverStage,
+	"server.md":     serverStage,
 }
 
-// TestProviderPages runs every command of the pages about providers. What cannot
-// be run here, for want of a token service, is no command there: the text names
-// the test that shows it.
-func TestProviderPages(t *testing.T) {
-	files, err := filepath.Glob("../docs/providers/*.md")
+// TestPages runs every command of the pages about providers and operations. What
+// cannot be run here, for want of a token service, is no command there: the text
+// names the test that shows it.
+func TestPages(t *testing.T) {
+	files, err := filepath.Glob("../docs/[op]*s/*.md")
 	check(t, err)
 	if len(files) == 0 {
 		t.Fatal("no pages")
@@ -131,4 +136,51 @@ func serviceAccountKey(t *testing.T) string {
 	file := filepath.Join(tempDir(t), "key.json")
 	check(t, os.WriteFile(file, text, 0o600))
 	return file
+}
+
+// serverStage has the bucket of the page at a server that stands for Amazon S3.
+func serverStage(t *testing.T) stage {
+	ep := servers.S3(t)
+	s := homeStage(t, "/mnt/backups", "/etc/pailfs")
+	port, err := servers.FreePort()
+	check(t, err)
+	s.env = append(ep.Env(), "AWS_ENDPOINT_URL="+ep.URL)
+	s.replace = append(s.replace, "s3://backups", "s3://"+servers.Bucket(t, ep), "127.0.0.1:9105", port)
+	return s
+}
+
+// backupsStage also has the databases, and files to save.
+func backupsStage(t *testing.T) stage {
+	s := serverStage(t)
+	for name, text := range map[string]string{
+		"srv/www/index.html": "hello", "srv/www/img/logo": "a picture", "restic.key": "secret", "restore": "",
+		".my.cnf": "[client]\nuser=root\nsocket=" + variable(mariadbEnv(t), "SOCKET") + "\n",
+	} {
+		file := filepath.Join(s.home, name)
+		check(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		if text == "" {
+			check(t, os.Mkdir(file, 0o755))
+			continue
+		}
+		check(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+	pg := postgresEnv(t)
+	s.env = append(s.env, "PGHOST="+variable(pg, "PGHOST"), "PGUSER="+variable(pg, "PGUSER"))
+	s.replace = append(s.replace, "/srv/www", filepath.Join(s.home, "srv/www"), "-C /srv ", "-C "+filepath.Join(s.home, "srv")+" ",
+		"/restore", filepath.Join(s.home, "restore"), "restored", "restored_page")
+	t.Cleanup(func() {
+		e := environ(s.home, append(slices.Clone(s.env), "HOME="+s.home)...)
+		shell{s.home, e}.run(t, "dropdb --if-exists restored_page; mariadb -e 'drop database if exists restored_page'")
+	})
+	return s
+}
+
+// variable is the value of a variable in an environment.
+func variable(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

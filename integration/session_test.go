@@ -47,9 +47,12 @@ func steps(text string) []step {
 			inside = line == session
 		case line == "```":
 			inside, more = false, false
-		case more || strings.HasPrefix(line, "> "):
+		case more || line == ">" || strings.HasPrefix(line, "> "):
 			last := &all[len(all)-1]
-			last.command += "\n" + strings.TrimPrefix(line, "> ")
+			if rest, ok := strings.CutPrefix(line, ">"); ok {
+				line = strings.TrimPrefix(rest, " ")
+			}
+			last.command += "\n" + line
 			more = strings.HasSuffix(line, `\`)
 		case strings.HasPrefix(line, "$ "):
 			all = append(all, step{line: n, command: line[2:]})
