@@ -1,9 +1,13 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -111,6 +115,46 @@ func TestRequestAndAnswer(t *testing.T) {
 	if _, err := Dial(dir, os.Getuid(), "/m"); err == nil {
 		t.Error("connected after Close")
 	}
+}
+
+// FuzzRequest: whatever comes through the socket is answered, if it is a request,
+// and the connection is given up if it is none.
+func FuzzRequest(f *testing.F) {
+	for _, text := range []string{
+		`{"status":true}`, `{"unmount":true,"lazy":true,"pid":-1}`, `{"wait":"a/../b"}`, `{"log_level":"loud"}`, `{"pid":1e99}`,
+		"", "{", "null", "[]", `{"wait":"\ud800"}`, strings.Repeat("[", 1000), `{"wait":"` + strings.Repeat("x", maxRequest) + `"}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		text = append(text, '\n')
+		var want Request
+		good := json.NewDecoder(io.LimitReader(bytes.NewReader(text), maxRequest)).Decode(&want) == nil
+		here, there := net.Pipe()
+		var asked []Request
+		s := &Server{log: slog.New(slog.DiscardHandler)}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.talk(there, func(_ context.Context, req Request, _ func(Progress)) Answer {
+				asked = append(asked, req)
+				return Answer{Err: "answered"}
+			})
+		}()
+		go func() {
+			here.Write(text) // ends when it is read, or not wanted
+			if !good {
+				here.Close()
+			}
+		}()
+		var a Answer
+		err := json.NewDecoder(here).Decode(&a)
+		here.Close()
+		<-done
+		if good != (err == nil && a.Err == "answered") || good != (len(asked) == 1) || good && asked[0] != want {
+			t.Errorf("%q: a request: %v; asked %+v, answered %+v, %v", text, good, asked, a, err)
+		}
+	})
 }
 
 func TestName(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -58,12 +59,15 @@ func (s *Server) accept(answer Answerer) {
 	}
 }
 
+// maxRequest is more than any request has, in bytes.
+const maxRequest = 64 << 10
+
 // talk leaves the connection open after an unmount: its end tells the client
 // that the process has ended.
 func (s *Server) talk(conn net.Conn, answer Answerer) {
 	var req Request
 	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if err := json.NewDecoder(conn).Decode(&req); err != nil {
+	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&req); err != nil {
 		conn.Close()
 		return
 	}
