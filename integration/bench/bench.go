@@ -198,6 +198,7 @@ type result struct {
 	lag    time.Duration // part of wall after the program had ended
 	note   string        // what the program found out besides
 	usage  usage
+	server time.Duration // CPU time of the server
 	counts shapedproxy.Counts
 	err    error
 }
@@ -241,7 +242,7 @@ func (r result) String() string {
 	if r.err != nil {
 		return "failed: " + r.err.Error()
 	}
-	s := fmt.Sprintf("%.2f s, %.2f s CPU", r.wall.Seconds(), r.usage.cpu.Seconds())
+	s := fmt.Sprintf("%.2f s, %.2f s CPU, %.2f s CPU of the server", r.wall.Seconds(), r.usage.cpu.Seconds(), r.server.Seconds())
 	if n := r.counts.Requests; n > 0 {
 		s += fmt.Sprintf(", %d requests", n)
 	}
@@ -299,12 +300,14 @@ func (b *bench) measureRaw(ctx context.Context, l link, r row, c contender, res 
 	}
 	j := r.job
 	j.access = l.access
+	j.Way = c.way
 	j.PartSize, j.Parallel = b.partSize, c.inFlight(b.parallel)
-	before := l.counts()
+	before, cpu := l.counts(), l.server.cpu()
 	p, err := runProgram(ctx, b.worker(j), nil)
 	if err != nil {
 		return err
 	}
+	res.server = l.server.cpu() - cpu
 	d, err := workerSaid(p.stdout.Bytes())
 	if err != nil {
 		return err
@@ -349,7 +352,7 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 			return err
 		}
 	}
-	before, s := l.counts(), watch(m.server.pid())
+	before, cpu, s := l.counts(), l.server.cpu(), watch(m.server.pid())
 	begin := time.Now()
 	p, err := runProgram(ctx, r.through(m.dir), m.kill)
 	res.wall = time.Since(begin)
@@ -358,6 +361,7 @@ func (b *bench) measureMount(ctx context.Context, l link, r row, c contender, re
 		res.wall += res.lag
 	}
 	res.usage, res.counts = s.stop(), l.counts().Sub(before)
+	res.server = l.server.cpu() - cpu
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,13 @@ type contender struct {
 	name string
 
 	// The raw SDK: how many requests in flight, given how many the others have.
+	// Where way is set, it only does what it does differently.
 	inFlight func(parallel int) int
+	way      string
 
 	// mount is the command that mounts a bucket on dir and stays in the
 	// foreground; scratch is a directory of its own. program is what it needs
-	// to be installed, store the only one that we mount with it, or "".
+	// to be installed, store the only one that it is for, or "".
 	program string
 	store   string
 	mount   func(b *bench, a access, bucket, dir, scratch string) *exec.Cmd
@@ -33,7 +35,15 @@ type contender struct {
 func (c contender) raw() bool { return c.inFlight != nil }
 
 // differs is false where a contender would only do again what the ceiling does.
-func (c contender) differs(r row) bool { return !r.serial || !c.raw() || c.name == ceiling }
+func (c contender) differs(r row) bool {
+	switch c.way {
+	case streamed:
+		return r.job.Do == "put"
+	case checked:
+		return r.job.Do == "get"
+	}
+	return !r.serial || !c.raw() || c.name == ceiling
+}
 
 func contenders() []contender {
 	fusermount := func(_ *bench, dir, _ string) *exec.Cmd { return exec.Command("fusermount3", "-u", dir) }
@@ -45,6 +55,8 @@ func contenders() []contender {
 		}},
 		{name: ceiling, inFlight: func(parallel int) int { return parallel }},
 		{name: "sdk-lean", inFlight: func(parallel int) int { return min(parallel, 4) }},
+		{name: "sdk-stream", store: "gcs", way: streamed, inFlight: func(int) int { return 1 }},
+		{name: "sdk-checked", store: "azure", way: checked, inFlight: func(parallel int) int { return parallel }},
 		{name: "s3fs", program: "s3fs", store: "s3", mount: mountS3fs(true), umount: fusermount},
 		{name: "s3fs-defaults", program: "s3fs", store: "s3", mount: mountS3fs(false), umount: fusermount},
 		{name: "rclone", program: "rclone", store: "s3", mount: mountRclone(true, "off"), umount: fusermount},
@@ -58,7 +70,8 @@ func contenders() []contender {
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(strings.ToUpper(kv), "=")
-		return strings.HasPrefix(name, "AWS") || strings.HasPrefix(name, "RCLONE_") ||
+		return strings.HasPrefix(name, "AWS") || strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "GOOGLE_") ||
+			strings.HasPrefix(name, "STORAGE_EMULATOR") || strings.HasPrefix(name, "RCLONE_") ||
 			strings.HasPrefix(name, "PAILFS_") || strings.HasSuffix(name, "_PROXY")
 	})
 }

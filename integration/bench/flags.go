@@ -53,7 +53,7 @@ func parseFlags(args []string, usage io.Writer) (*config, error) {
 	f.StringVar(&c.store, "store", "s3", "`kind` of bucket: "+strings.Join(slices.Sorted(maps.Keys(stores)), ", "))
 	rows := f.String("rows", ".", "rows to run: `regexp` on write-1m, write-4k, read, files, list, readers, random, strided, first, again-disk, again-page, tree, tree-again, tar")
 	links := f.String("links", ".", "links to run: `regexp` on direct, shaped")
-	contenders := f.String("contenders", "^(pailfs|sdk|sdk-lean|s3fs|rclone)$", "contenders: `regexp` on these and s3fs-defaults, rclone-defaults, rclone-cache")
+	contenders := f.String("contenders", "^(pailfs|sdk|sdk-lean|sdk-stream|sdk-checked|s3fs|rclone)$", "contenders: `regexp` on these and s3fs-defaults, rclone-defaults, rclone-cache")
 	f.Var((*size)(&c.size), "size", "size of the big file")
 	f.IntVar(&c.files, "files", 500, "how many small files to create")
 	f.Var((*size)(&c.fileSize), "file-size", "size of each small file")

@@ -58,6 +58,52 @@ func TestRunMeasuresEveryRow(t *testing.T) {
 	}
 }
 
+// TestRunMeasuresTheOtherClouds does the same for them, as far as they go.
+func TestRunMeasuresTheOtherClouds(t *testing.T) {
+	servers.MustHave(t, "npm")
+	for store, want := range map[string][]string{
+		"gcs": {
+			"| write 17MiB, bs=1M | sdk-stream |",
+			"4 (1 COMPOSE, 3 PUT)", // the raw SDK's write
+			"3 (3 GET)",            // its read
+			"3 (1 CREATE, 2 PART)", // its write as one stream
+			"1 (1 LIST)",           // its listing: the server makes one page
+			"3 (1.00 a file)",
+		},
+		"azure": {
+			"| read 17MiB, cold | sdk-checked |",
+			"4 (1 COMMIT, 3 PART)", "3 (3 GET)",
+			"5 (5 GET)", // its read in ranges that are checked
+			"1 (1 LIST)", "3 (1.00 a file)",
+		},
+	} {
+		t.Run(store, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			defer cancel()
+			var out, log bytes.Buffer
+			dir := t.TempDir()
+			code := run(ctx, []string{"--store", store, "--contenders", "^(sdk|sdk-stream|sdk-checked|s3fs)$", "--dir", dir,
+				"--size", "17MiB", "--files", "3", "--objects", "100", "--rounds", "1", "--latency", "1ms",
+				"--rows", "write-1m|^read$|files|list", "--deadline", "2m", "--drop-caches=false"}, &out, &log)
+			t.Logf("%s\n%s", &out, &log)
+			if code != 0 || strings.Contains(out.String(), "failed") {
+				t.Errorf("exit code %d, or something failed", code)
+			}
+			for _, text := range want {
+				if !strings.Contains(out.String(), text) {
+					t.Errorf("%q is not in the table", text)
+				}
+			}
+			if strings.Contains(out.String(), "s3fs |") {
+				t.Error("s3fs takes part where it cannot")
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+				t.Errorf("left behind: %v, err %v", left, err)
+			}
+		})
+	}
+}
+
 func TestFlags(t *testing.T) {
 	c, err := parseFlags([]string{"--size", "64MiB", "--rows", "read", "--rate", "1MB"}, os.Stderr)
 	if err != nil || c.size != 64<<20 || c.rate != 1_000_000 || !c.rows.MatchString("read") || c.rows.MatchString("list") {
@@ -68,7 +114,7 @@ func TestFlags(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--size", "0"}, {"--size", "1MB"}, {"--rounds", "0"}, {"--part-size", "1MiB"}, {"--rows", "("},
-		{"--size", "1MiB", "--file-size", "2MiB"}, {"--rate", "0"}, {"stray"}, {"--size", "many"},
+		{"--size", "1MiB", "--file-size", "2MiB"}, {"--rate", "0"}, {"stray"}, {"--size", "many"}, {"--store", "ftp"},
 	} {
 		if _, err := parseFlags(args, new(bytes.Buffer)); err == nil {
 			t.Errorf("%q is accepted", args)

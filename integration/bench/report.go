@@ -18,7 +18,7 @@ type line struct {
 	result
 	rounds         int
 	wall, min, max time.Duration // wall is the median
-	cpu            time.Duration // median
+	cpu, server    time.Duration // median
 	memory, disk   int64         // most
 	requests       int           // median
 	lag            time.Duration // median
@@ -46,7 +46,7 @@ func lines(results []result) []line {
 
 func oneLine(rounds []result) line {
 	l := line{result: rounds[0]}
-	var walls, cpus, lags []time.Duration
+	var walls, cpus, servers, lags []time.Duration
 	var requests []int
 	for _, r := range rounds {
 		if r.err != nil {
@@ -57,12 +57,13 @@ func oneLine(rounds []result) line {
 		}
 		l.rounds++
 		l.memory, l.disk = max(l.memory, r.usage.memory), max(l.disk, r.usage.disk)
-		walls, cpus, lags = append(walls, r.wall), append(cpus, r.usage.cpu), append(lags, r.lag)
+		walls, lags = append(walls, r.wall), append(lags, r.lag)
+		cpus, servers = append(cpus, r.usage.cpu), append(servers, r.server)
 		requests = append(requests, r.counts.Requests)
 	}
 	if l.rounds > 0 {
 		l.wall, l.min, l.max = median(walls), slices.Min(walls), slices.Max(walls)
-		l.cpu, l.lag, l.requests = median(cpus), median(lags), median(requests)
+		l.cpu, l.server, l.lag, l.requests = median(cpus), median(servers), median(lags), median(requests)
 	}
 	return l
 }
@@ -99,8 +100,8 @@ func (b *bench) report(results []result) string {
 
 // conditions says under which the figures were taken.
 func (b *bench) conditions(w *strings.Builder) {
-	fmt.Fprintf(w, "Measured on %s: %d CPUs, Linux %s, %s. Rounds: %d at most; parts of %s, %d requests in flight; page cache %s.\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), kernel(), strings.Join(versions(b.config.contenders.MatchString), ", "),
+	fmt.Fprintf(w, "Measured on %s over %s: %d CPUs, Linux %s, %s. Rounds: %d at most; parts of %s, %d requests in flight; page cache %s.\n\n",
+		time.Now().UTC().Format(time.DateOnly), b.store, runtime.NumCPU(), kernel(), strings.Join(versions(func(peer string) bool { return b.store == "s3" && b.config.contenders.MatchString(peer) }), ", "),
 		b.config.rounds, sizeText(b.partSize), b.parallel, map[bool]string{true: "dropped before cold reads", false: "not dropped"}[b.drop])
 	if b.proxy.plain > 0 {
 		fmt.Fprintf(w, "Shaped link: asked for %v and %.0f MB/s a connection, measured %.1f ms and %.1f MB/s. One stream of the same server without the proxy: %.0f MB/s; through the proxy without its shape: %.0f MB/s.\n\n",
@@ -110,20 +111,20 @@ func (b *bench) conditions(w *strings.Builder) {
 
 func (b *bench) table(w *strings.Builder, l link, all []line) {
 	fmt.Fprintf(w, "### %s link\n\n", strings.ToUpper(l.name[:1])+l.name[1:])
-	fmt.Fprintln(w, "| what | contender | seconds (least-most) | MB/s | of the ceiling | requests | peak memory MiB | disk MiB | CPU s | rounds |")
-	fmt.Fprintln(w, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Fprintln(w, "| what | contender | seconds (least-most) | MB/s | of the ceiling | requests | peak memory MiB | disk MiB | CPU s | server CPU s | rounds |")
+	fmt.Fprintln(w, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range b.rows() {
 		for _, x := range all {
 			if x.link != l.name || x.row != r.name {
 				continue
 			}
 			if x.rounds == 0 {
-				fmt.Fprintf(w, "| %s | %s | failed: %s | | | | | | | |\n", r.title, x.contender, cell(x.err.Error()))
+				fmt.Fprintf(w, "| %s | %s | failed: %s | | | | | | | | |\n", r.title, x.contender, cell(x.err.Error()))
 				continue
 			}
-			fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %d | %d | %.2f | %s |\n",
+			fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %d | %d | %.2f | %.2f | %s |\n",
 				r.title, x.contender, secondsText(x), rateText(r, x), ratioText(all, x), requestsText(l, r, x),
-				x.memory>>20, x.disk>>20, x.cpu.Seconds(), roundsText(x))
+				x.memory>>20, x.disk>>20, x.cpu.Seconds(), x.server.Seconds(), roundsText(x))
 		}
 	}
 	fmt.Fprintln(w)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/pailfs/pailfs/integration/servers"
 )
@@ -25,7 +26,7 @@ type store interface {
 }
 
 // stores by the name that --store takes.
-var stores = map[string]store{"s3": s3Store{}}
+var stores = map[string]store{"s3": s3Store{}, "gcs": gcsStore{}, "azure": azureStore{}}
 
 // access says how to reach a server and as whom. Not every store has all of it.
 type access struct {
@@ -66,4 +67,10 @@ type server struct {
 	access // without a link
 	client
 	pid int
+}
+
+// cpu is what the server has used so far.
+func (s *server) cpu() time.Duration {
+	used, _ := processCPU(s.pid) // 0 where it has ended, which the requests tell
+	return used
 }

@@ -24,6 +24,8 @@ type job struct {
 	access      // where the SDK goes
 	Bucket, Key string
 
+	Way string // of the raw SDK, where it is not the common one
+
 	Dir      string // for files
 	Source   string // file that holds the bytes to write
 	Count    int
@@ -90,8 +92,16 @@ func (j job) prepare(d *done) (func(context.Context) error, error) {
 		return nil, err
 	}
 	t := &transfer{job: j, client: c}
+	if j.Way != "" {
+		if err := t.take(j.Way); err != nil {
+			return nil, err
+		}
+	}
 	switch j.Do {
 	case "put":
+		if j.Way == streamed {
+			return t.putStream, nil
+		}
 		return t.put, nil
 	case "get", "readers":
 		return t.get, nil

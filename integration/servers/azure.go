@@ -56,6 +56,13 @@ var sharedAzure = shared[AzureEndpoint]{name: "Blob Storage", start: startAzure}
 // Azure returns the Blob Storage server that the tests of this process share.
 func Azure(t testing.TB) AzureEndpoint { return sharedAzure.hold(t) }
 
+// StartAzure starts a Blob Storage server of the caller's own, for programs that
+// are no test.
+func StartAzure() (AzureEndpoint, Own, error) {
+	ep, p, stop, err := startAzure()
+	return ep, own(p, stop), err
+}
+
 func startAzure() (ep AzureEndpoint, p *process, stop func(), err error) {
 	main, err := azurite.install()
 	if err != nil {

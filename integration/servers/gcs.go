@@ -89,8 +89,36 @@ func startGCS() (ep GCSEndpoint, p *process, stop func(), err error) {
 	}, nil
 }
 
-// startFakeGCS starts the server proper. Clients are told the address of the
-// front, where the links of its answers lead.
+// StartGCS starts a Cloud Storage server of the caller's own, for programs that
+// are no test: fake-gcs-server without the front, so that its time is not
+// measured. Its answers name public (host:port) as its address, or its own where
+// that is "".
+func StartGCS(public string) (ep GCSEndpoint, _ Own, err error) {
+	file, err := fakeGCS.install()
+	if err != nil {
+		return ep, Own{}, err
+	}
+	dir, lock, err := dataDir("gcs")
+	if err != nil {
+		return ep, Own{}, err
+	}
+	remove := func() {
+		os.RemoveAll(dir)
+		lock.Close()
+	}
+	var p *process
+	for range 5 { // somebody may take the free port before the server does
+		if ep.Raw, p, err = startFakeGCS(file, public, dir); err == nil {
+			ep.URL = ep.Raw
+			return ep, own(p, func() { p.stop(); remove() }), nil
+		}
+	}
+	remove()
+	return ep, Own{}, err
+}
+
+// startFakeGCS starts the server proper. Clients are told that public is its
+// address, where the links of its answers lead; "" is its own.
 func startFakeGCS(file, public, dir string) (string, *process, error) {
 	// Only our own server has this bucket: whoever else took the port has not.
 	seed, bucket := filepath.Join(dir, "seed"), "ours-"+strings.ToLower(rand.Text())
@@ -100,6 +128,9 @@ func startFakeGCS(file, public, dir string) (string, *process, error) {
 	addr, err := freePort()
 	if err != nil {
 		return "", nil, err
+	}
+	if public == "" {
+		public = addr
 	}
 	host, port, _ := net.SplitHostPort(addr)
 	// The file back end cannot hold directory markers, nor a key below a key.

@@ -31,12 +31,18 @@ func (c Counts) Sub(before Counts) Counts {
 	return d
 }
 
-// Kind names an S3 request: LIST, CREATE, PART, COMMIT, ABORT for what the query
-// tells apart, else its method.
+// Kind names a request of S3, of the JSON API of Cloud Storage or of Blob
+// Storage: LIST, CREATE, PART, COMMIT, COMPOSE, ABORT for what the method does
+// not tell, else the method. A look at an object is HEAD, an object written in
+// one request PUT.
 func Kind(method, target string) string {
-	_, raw, _ := strings.Cut(target, "?")
+	path, raw, _ := strings.Cut(target, "?")
 	query, _ := url.ParseQuery(raw)
 	switch {
+	case strings.HasPrefix(path, "/storage/v1/") || strings.HasPrefix(path, "/upload/"):
+		return gcsKind(method, path, query)
+	case query.Has("comp"):
+		return azureKind(method, query.Get("comp"))
 	case method == "GET" && (query.Has("list-type") || query.Has("prefix") || query.Has("delimiter") || query.Has("max-keys")):
 		return "LIST"
 	case method == "POST" && query.Has("uploads"):
@@ -47,6 +53,36 @@ func Kind(method, target string) string {
 		return "COMMIT"
 	case method == "DELETE" && query.Has("uploadId"):
 		return "ABORT"
+	}
+	return method
+}
+
+func gcsKind(method, path string, query url.Values) string {
+	switch {
+	case query.Get("uploadType") == "multipart":
+		return "PUT"
+	case method == "POST" && query.Get("uploadType") == "resumable" && !query.Has("upload_id"):
+		return "CREATE"
+	case strings.HasPrefix(path, "/upload/"):
+		return "PART"
+	case strings.HasSuffix(path, "/compose"):
+		return "COMPOSE"
+	case method == "GET" && strings.HasSuffix(path, "/o"):
+		return "LIST"
+	case method == "GET" && query.Get("alt") != "media":
+		return "HEAD"
+	}
+	return method
+}
+
+func azureKind(method, comp string) string {
+	switch {
+	case comp == "list":
+		return "LIST"
+	case method == "PUT" && comp == "block":
+		return "PART"
+	case method == "PUT" && comp == "blocklist":
+		return "COMMIT"
 	}
 	return method
 }

@@ -368,6 +368,19 @@ func TestKind(t *testing.T) {
 		{"POST", "/b/k?uploadId=x", "COMMIT"},
 		{"DELETE", "/b/k?uploadId=x", "ABORT"},
 		{"HEAD", "/b/k", "HEAD"},
+		{"POST", "/upload/storage/v1/b/b/o?name=k&uploadType=multipart", "PUT"},
+		{"POST", "/upload/storage/v1/b/b/o?name=k&uploadType=resumable", "CREATE"},
+		{"POST", "/upload/storage/v1/b/b/o?name=k&uploadType=resumable&upload_id=1", "PART"},
+		{"PUT", "/upload/resumable/1", "PART"},
+		{"POST", "/storage/v1/b/b/o/k/compose?alt=json", "COMPOSE"},
+		{"GET", "/storage/v1/b/b/o?prefix=a", "LIST"},
+		{"GET", "/storage/v1/b/b/o/k?alt=media", "GET"},
+		{"GET", "/storage/v1/b/b/o/k?alt=json", "HEAD"},
+		{"DELETE", "/storage/v1/b/b/o/k", "DELETE"},
+		{"GET", "/account/c?comp=list&restype=container", "LIST"},
+		{"PUT", "/account/c/k?blockid=x&comp=block", "PART"},
+		{"PUT", "/account/c/k?comp=blocklist", "COMMIT"},
+		{"PUT", "/account/c/k", "PUT"},
 	} {
 		if got := Kind(c.method, c.target); got != c.want {
 			t.Errorf("Kind(%s %s) = %s, want %s", c.method, c.target, got, c.want)
