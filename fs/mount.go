@@ -162,10 +162,13 @@ func Mount(mountpoint string, opt Options) (*Server, error) {
 	return &Server{m: m, fuse: f}, nil
 }
 
+// privateKeys begin with this: a prefix for each mount is below it.
+const privateKeys = keypath.Private + "/tmp/"
+
 func newMount(opt Options) *mount {
 	m := &mount{
 		opt: opt, store: opt.Store, log: opt.Log, started: time.Now(), stopCleaning: func() {},
-		private: fmt.Sprintf("%s/tmp/%s/", keypath.Private, strings.ToLower(rand.Text()[:16])),
+		private: privateKeys + strings.ToLower(rand.Text()[:16]) + "/",
 		inos:    inos{used: map[uint64]int{}},
 		hidden:  map[string]bool{},
 	}

@@ -41,17 +41,26 @@ func (m *mount) beginMove(mv move) (end func(), err error) {
 	}, nil
 }
 
+// possible reports that a rename may be what beginMove wrote down: from one place
+// to another, neither within the other.
+func (mv move) possible() bool {
+	dir := strings.HasSuffix(mv.From, "/")
+	within := dir && (strings.HasPrefix(mv.From, mv.To) || strings.HasPrefix(mv.To, mv.From))
+	return mv.From != "" && mv.To != "" && mv.From != mv.To && dir == strings.HasSuffix(mv.To, "/") && !within
+}
+
 // settleOrphan ends what a dead mount has begun: a rename, or the use of a prefix
-// of private keys.
+// of private keys. The line comes from a disk: one that no mount can have written
+// does nothing.
 func (m *mount) settleOrphan(ctx context.Context, entry string) error {
 	var mv move
-	if !strings.HasPrefix(entry, "{") {
+	switch {
+	case strings.HasPrefix(entry, privateKeys) && len(entry) > len(privateKeys):
 		return m.removeBelow(ctx, entry)
-	}
-	if err := json.Unmarshal([]byte(entry), &mv); err != nil {
-		return nil // cut short by a crash: nothing was done yet
-	}
-	if strings.HasSuffix(mv.From, "/") {
+	case json.Unmarshal([]byte(entry), &mv) != nil || !mv.possible():
+		m.log.Warn("a line in the state directory makes no sense and is left out", "line", entry)
+		return nil
+	case strings.HasSuffix(mv.From, "/"):
 		return m.settleDirMove(ctx, mv)
 	}
 	return m.settleFileMove(ctx, mv)

@@ -1,10 +1,14 @@
 package fs
 
 import (
+	"io"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/faultstore"
+	"github.com/pailfs/pailfs/objstore/memstore"
 )
 
 // die leaves what was begun as a dead process does.
@@ -112,4 +116,49 @@ func TestBrokenOffRenameOfAFile(t *testing.T) {
 			m.wantKeys(c.want...)
 		})
 	}
+}
+
+// FuzzOrphan: whatever a line of the state directory says, no content is lost that
+// a program has written.
+func FuzzOrphan(f *testing.F) {
+	for _, line := range []string{
+		"", "{}", "{", "null", "old/", ".pailfs/", privateKeys, privateKeys + "x/", `{"From":"","To":""}`, `{"From":"old/","To":"old/"}`,
+		`{"From":"old/","To":""}`, `{"From":"","To":"old/"}`, `{"From":"old/","To":"new/"}`, `{"From":"old/a","To":"old/a"}`,
+		`{"From":"old/a","To":"new/a","Version":"1"}`, `{"From":"old","To":"new/"}`, `{"From":"old/","To":"old/sub/"}`, `{"From":"old/sub/","To":"old/"}`,
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		store := memstore.New(memstore.Options{})
+		opt := Options{Store: store, Log: slog.New(slog.DiscardHandler)}
+		opt.setDefaults()
+		m := newMount(opt)
+		contents := map[string]bool{}
+		for key, text := range map[string]string{"old/a": "a", "old/sub/a": "a", "old/b": "b", "new/a": "a", "new/b": "other", "a": "a", "b/": ""} {
+			if _, err := store.Put(t.Context(), key, io.NewSectionReader(strings.NewReader(text), 0, int64(len(text))), objstore.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			contents[text] = true
+		}
+		if err := m.settleOrphan(t.Context(), line); err != nil {
+			t.Logf("%q: %v", line, err)
+		}
+		for o, err := range objstore.ListAll(t.Context(), store, objstore.ListRequest{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _, err := store.Get(t.Context(), o.Key, objstore.All, objstore.Cond{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(contents, string(text))
+		}
+		if len(contents) > 0 {
+			t.Errorf("%q: lost %v", line, contents)
+		}
+	})
 }
