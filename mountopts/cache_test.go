@@ -62,10 +62,13 @@ func TestStoreName(t *testing.T) {
 }
 
 func TestMemoryLimit(t *testing.T) {
-	all := memoryLimit(t.TempDir())
-	if all <= 0 || all == math.MaxInt64 {
-		t.Fatalf("the machine has %d bytes", all)
+	if got := memoryLimit("/"); got <= 0 || got == math.MaxInt64 {
+		t.Errorf("this machine has %d bytes", got)
 	}
+	if got := memoryLimit(t.TempDir()); got != math.MaxInt64 {
+		t.Errorf("a machine that does not tell has %d bytes", got)
+	}
+	const all = 16384000 << 10
 	tests := []struct {
 		cgroup string
 		files  map[string]string
@@ -91,6 +94,7 @@ func TestMemoryLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		write("proc/meminfo", "MemTotal:       16384000 kB\nMemFree:        2000000 kB\n")
 		write("proc/self/cgroup", tt.cgroup)
 		for name, text := range tt.files {
 			write("sys/fs/cgroup/"+name, text)

@@ -1,13 +1,12 @@
 package mountopts
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // MaxDefaultMemory is the largest memory budget that is chosen unasked.
@@ -20,12 +19,14 @@ func defaultMemory(limit int64) int64 {
 }
 
 // memoryLimit is how much memory the process may have, in bytes: that of the
-// machine, or less where a cgroup says so. root is "/" but in tests.
+// machine, where /proc tells, or less where a cgroup says so. root is "/" but in tests.
 func memoryLimit(root string) int64 {
 	limit := int64(math.MaxInt64)
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		limit = int64(info.Totalram) * int64(info.Unit)
+	if text, err := os.ReadFile(filepath.Join(root, "proc/meminfo")); err == nil {
+		var kib int64
+		if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB", &kib); err == nil { // proc_meminfo(5): the first line
+			limit = kib << 10
+		}
 	}
 	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -31,10 +30,10 @@ func start(ctx context.Context, o *mountopts.Options, secret *hidden) error {
 	}
 	defer r.Close()
 	// What the caller has open must not stay open for as long as the mount.
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
+	if err := closeOnExec(3); err != nil {
 		return fmt.Errorf("close inherited files: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd := exec.CommandContext(ctx, program)
 	cmd.Args = os.Args
 	cmd.Env = append(os.Environ(), readyEnv+"=3")
 	cmd.ExtraFiles = []*os.File{w}
@@ -122,7 +121,7 @@ func leaveTerminal(log *logFile) error {
 	}
 	defer null.Close()
 	for fd := range 3 {
-		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+		if err := replaceFD(int(null.Fd()), fd); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,9 @@ import (
 
 // checkMachine looks at what a mount needs of this machine.
 func checkMachine(o *mountopts.Options) []finding {
+	if !canMount {
+		return []finding{{"machine", skip, errNoMount.Error(), ""}}
+	}
 	found := []finding{checkKernel(), checkDevice(), checkFusermount(), checkAllowOther(), checkHelper(), checkOpenFiles(), checkSpace("state directory", o.StateDir)}
 	if o.CacheDir != "" {
 		found = append(found, checkSpace("cache directory", o.CacheDir))

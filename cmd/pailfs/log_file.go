@@ -4,8 +4,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // logFile is a file that can be moved away while it is written to, as
@@ -56,7 +54,7 @@ func (l *logFile) Write(p []byte) (int, error) {
 func (l *logFile) takeStdio() error {
 	l.stdio = true
 	for _, fd := range []int{1, 2} {
-		if err := unix.Dup3(int(l.file.Fd()), fd, 0); err != nil {
+		if err := replaceFD(int(l.file.Fd()), fd); err != nil {
 			return err
 		}
 	}

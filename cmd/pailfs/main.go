@@ -117,7 +117,11 @@ func root(args []string, secret *hidden) *cobra.Command {
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError(cmd, err)) })
 	cmd.AddGroup(&cobra.Group{ID: "mounts", Title: "Mounts:"}, &cobra.Group{ID: "objects", Title: "Objects, without a mount:"})
-	addTo(cmd, "mounts", mountCommand(args, secret), umountCommand(), statusCommand(), doctorCommand())
+	mount, umount, status := mountCommand(args, secret), umountCommand(), statusCommand()
+	if !canMount {
+		onlyWhereMounted(mount, umount, status)
+	}
+	addTo(cmd, "mounts", mount, umount, status, doctorCommand())
 	addTo(cmd, "objects", lsCommand(), duCommand(), cpCommand(), rmCommand(), verifyCommand())
 	cmd.AddCommand(versionCommand(), manCommand())
 	return cmd

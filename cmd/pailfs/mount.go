@@ -2,11 +2,24 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/pailfs/pailfs/mountopts"
 	"github.com/spf13/cobra"
 )
+
+// errNoMount is what the commands about mounts say where nothing can be mounted.
+var errNoMount = fmt.Errorf("mounting is not available on %s/%s, only on Linux, on amd64 and arm64; ls, du, cp, rm and verify work here", runtime.GOOS, runtime.GOARCH)
+
+// onlyWhereMounted makes commands say so there, whatever their arguments.
+func onlyWhereMounted(commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(*cobra.Command, []string) error { return errNoMount }
+	}
+}
 
 func mountCommand(argv []string, secret *hidden) *cobra.Command {
 	o := mountopts.New()

@@ -11,7 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/control"
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // saving watches how the files that were uncommitted at its beginning are saved.
@@ -123,7 +123,4 @@ func (m *meter) expect(n int64) {
 func (m *meter) add(n int64) { m.do(func() { m.bar.Add64(n) }) }
 func (m *meter) finish()     { m.do(func() { m.bar.Finish() }) }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

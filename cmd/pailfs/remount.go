@@ -31,7 +31,7 @@ func remount(o *mountopts.Options) error {
 			return err
 		}
 	}
-	err = unix.Mount("", point, "", remountFlags(m.Flags, o.ReadOnly), "")
+	err = remountAt(point, m.Flags, o.ReadOnly)
 	switch {
 	case err == nil:
 		return nil
@@ -61,19 +61,4 @@ func mayWrite(point, runDir string, owner int) error {
 		return fmt.Errorf("remount %s: it was mounted read-only from the start; unmount, and mount it again", point)
 	}
 	return nil
-}
-
-// remountFlags keeps what the mount has: remounting clears what is not named.
-func remountFlags(have string, readOnly bool) uintptr {
-	flags := uintptr(unix.MS_REMOUNT)
-	for name := range strings.SplitSeq(have, ",") {
-		flags |= map[string]uintptr{
-			"nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC, "sync": unix.MS_SYNCHRONOUS,
-			"dirsync": unix.MS_DIRSYNC, "noatime": unix.MS_NOATIME, "nodiratime": unix.MS_NODIRATIME, "relatime": unix.MS_RELATIME,
-		}[name]
-	}
-	if readOnly {
-		flags |= unix.MS_RDONLY
-	}
-	return flags
 }

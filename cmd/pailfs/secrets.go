@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -15,15 +14,16 @@ import (
 
 // The arguments and the environment of a process are for others to read. One
 // whose arguments hold a secret therefore becomes itself again, and starts its
-// server process, with harmless arguments and the true ones in a memory file.
+// server process, with harmless arguments and the true ones in a file
+// without a name.
 const argsEnv = "PAILFS_ARGS_FD"
 
 // hidden are arguments that must not be shown; nil where they
 // may be.
 type hidden struct{ args []string }
 
-// takeHidden returns the arguments that this process was given in a memory
-// file, if it was.
+// takeHidden returns the arguments that this process was given in a file
+// without a name, if it was.
 func takeHidden() (*hidden, error) {
 	value, ok := os.LookupEnv(argsEnv)
 	if !ok {
@@ -36,7 +36,7 @@ func takeHidden() (*hidden, error) {
 	}
 	file := os.NewFile(uintptr(fd), "arguments")
 	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, 0, math.MaxInt64))
+	text, err := io.ReadAll(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the arguments: %w", err)
 	}
@@ -85,22 +85,14 @@ func again(args, shown, env []string) error {
 	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("hand over the arguments: %w", err)
 	}
-	err = unix.Exec("/proc/self/exe", shown, append(env, fmt.Sprintf("%s=%d", argsEnv, file.Fd())))
+	err = unix.Exec(program, shown, append(env, fmt.Sprintf("%s=%d", argsEnv, file.Fd())))
 	return fmt.Errorf("start again without secrets: %w", err)
 }
 
-// file is a memory file with the arguments, for takeHidden.
+// file holds the arguments, for takeHidden, and has no name.
 func (h *hidden) file() (*os.File, error) {
-	fd, err := unix.MemfdCreate("arguments", unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL) // vm.memfd_noexec may demand it
-	if err == unix.EINVAL {                                                         // before Linux 6.3
-		fd, err = unix.MemfdCreate("arguments", unix.MFD_CLOEXEC)
-	}
+	file, err := namelessFile(strings.Join(h.args, "\x00"))
 	if err != nil {
-		return nil, fmt.Errorf("hand over the arguments: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), "arguments")
-	if _, err := file.WriteString(strings.Join(h.args, "\x00")); err != nil {
-		file.Close()
 		return nil, fmt.Errorf("hand over the arguments: %w", err)
 	}
 	return file, nil

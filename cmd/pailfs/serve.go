@@ -109,7 +109,7 @@ func mountLocked(ctx context.Context, o *mountopts.Options, out *logOutput, lock
 	}
 	l := newLife(srv, store, o, out, lock)
 	l.http = web
-	if m, ok := srv.(*mounted); ok {
+	if m, ok := srv.(interface{ cacheUse() control.Cache }); ok {
 		l.cache = m.cacheUse
 	}
 	if err := l.listen(ctx); err != nil {

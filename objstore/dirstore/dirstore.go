@@ -78,7 +78,7 @@ func Open(dir string) (*Store, error) {
 		unix.Close(fd)
 		return nil, classify("open", dir, err)
 	}
-	return &Store{dir: dir, root: fd, dev: st.Dev}, nil
+	return &Store{dir: dir, root: fd, dev: uint64(st.Dev)}, nil
 }
 
 func (s *Store) Caps() objstore.Caps {

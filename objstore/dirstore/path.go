@@ -122,7 +122,7 @@ func (n inode) version() objstore.Version {
 func toInode(st *unix.Stat_t) inode {
 	return inode{
 		ino: st.Ino, dev: uint64(st.Dev), size: st.Size, mtime: st.Mtim.Nano(),
-		mode: st.Mode, links: uint64(st.Nlink),
+		mode: uint32(st.Mode), links: uint64(st.Nlink),
 	}
 }
 
@@ -136,17 +136,6 @@ func statFD(fd int) (inode, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
 	return toInode(&st), err
-}
-
-// dirVersion is the version of a directory as a marker: it outlives changes of
-// what is in it. The time of birth tells an inode that was used again.
-func dirVersion(fd int) (objstore.Version, error) {
-	var st unix.Statx_t
-	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_BTIME, &st)
-	if err != nil {
-		return "", err
-	}
-	return objstore.Version(fmt.Sprintf("d-%x-%x.%x", st.Ino, st.Btime.Sec, st.Btime.Nsec)), nil
 }
 
 // withFD calls fn with the descriptor of f, which stays open meanwhile, also if

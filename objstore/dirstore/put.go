@@ -140,7 +140,7 @@ func (s *Store) replace(op string, p place, dir int, rename func() error) error 
 
 // holdFile opens name just to keep its inode from being used again.
 func holdFile(dir int, name string) (inode, int, error) {
-	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	fd, err := openat(dir, name, holdFlags|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return inode{}, -1, err
 	}

@@ -144,9 +144,7 @@ func (t *temp) write(ctx context.Context, off int64, body *io.SectionReader, als
 
 // startWriteback lets the disk begin, so that the fsync at the end is short.
 func (t *temp) startWriteback(off, size int64) {
-	_ = withFD(t.file, func(fd int) error {
-		return unix.SyncFileRange(fd, off, size, unix.SYNC_FILE_RANGE_WRITE)
-	})
+	_ = withFD(t.file, func(fd int) error { return beginWriteback(fd, off, size) })
 }
 
 // copyRange copies bytes between files inside the kernel, sharing them where
@@ -160,7 +158,7 @@ func copyRange(ctx context.Context, dst *os.File, dstOff int64, src *os.File, sr
 		from, to := srcOff, dstOff
 		err := withFD(src, func(in int) error {
 			return withFD(dst, func(out int) (err error) {
-				n, err = unix.CopyFileRange(in, &from, out, &to, int(min(size, 1<<30)), 0)
+				n, err = copyFileRange(in, &from, out, &to, int(min(size, 1<<30)))
 				return err
 			})
 		})

@@ -32,27 +32,8 @@ func Dial(dir string, owner int, mountpoint string) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	if fd, err := unix.PidfdOpen(c.PID, 0); err == nil {
-		c.end = fd
-	}
+	c.end = openProcess(c.PID)
 	return c, nil
-}
-
-func peer(conn *net.UnixConn) (int, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var cerr error
-	err = raw.Control(func(fd uintptr) { cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err != nil {
-		return 0, err
-	}
-	if cerr != nil {
-		return 0, cerr
-	}
-	return int(cred.Pid), nil
 }
 
 // Do sends a request and waits for its answer, however long that takes. Progress,
@@ -78,13 +59,8 @@ func (c *Client) Do(req Request, progress func(Progress)) (Answer, error) {
 
 // WaitEnd returns when the process has ended.
 func (c *Client) WaitEnd() {
-	if c.end >= 0 {
-		for {
-			fds := []unix.PollFd{{Fd: int32(c.end), Events: unix.POLLIN}}
-			if n, err := unix.Poll(fds, -1); n == 1 || err != nil && err != unix.EINTR {
-				return
-			}
-		}
+	if c.end >= 0 && waitProcess(c.end) {
+		return
 	}
 	c.conn.Read(make([]byte, 1)) // until the process closes it by ending
 }
