@@ -25,6 +25,11 @@ var (
 // credentials could be found: none were refused, and some may yet come.
 var ErrNoCredentials = errors.New("no credentials")
 
+// ErrCredentials is in the chain of an error, besides its kind, when the store
+// refused who asks and not what was asked for: the credentials have expired or
+// were replaced, and others may do.
+var ErrCredentials = errors.New("credentials refused")
+
 // Error is an error of one call on a store.
 type Error struct {
 	Op   string // stat, get, put, part, commit, abort, copy, delete, list

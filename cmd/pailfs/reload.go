@@ -29,11 +29,21 @@ func reloadOnce(ctx context.Context, out *logOutput, reread []func(context.Conte
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for _, read := range reread {
-		if err := read(ctx); err != nil {
-			out.log.Error("the credentials cannot be read again, the old ones stay", "err", err)
-			return
-		}
+	if err := rereadAll(reread)(ctx); err != nil {
+		out.log.Error("the credentials cannot be read again, the old ones stay", "err", err)
+		return
 	}
 	out.log.Log(ctx, slog.LevelInfo, "reloaded")
+}
+
+// rereadAll is one function for all that take credentials from where they came.
+func rereadAll(reread []func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, read := range reread {
+			if err := read(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

@@ -104,6 +104,17 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
+// Is says objstore.ErrCredentials. A signature that has expired and a key that
+// was replaced are both AuthenticationFailed.
+func (f *failure) Is(target error) bool {
+	if target != objstore.ErrCredentials {
+		return false
+	}
+	var none *credentialsError
+	return f.code == bloberror.AuthenticationFailed || f.code == bloberror.InvalidAuthenticationInfo ||
+		f.status == http.StatusUnauthorized || errors.As(f.err, &none)
+}
+
 // Codes that the SDK has no name for.
 const (
 	md5Mismatch   bloberror.Code = "Md5Mismatch"

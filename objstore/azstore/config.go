@@ -35,13 +35,16 @@ type Config struct {
 	// of the environment.
 	Endpoint string
 
-	// Credentials: the first of these that is set, then the environment's
+	// Credentials: the one of these that is set, then the environment's
 	// AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY and
 	// AZURE_STORAGE_SAS_TOKEN, then the default chain of azidentity.
 	Anonymous        bool
 	ConnectionString string
 	AccountKey       string // base64
 	SAS              string // a shared access signature, with or without "?"
+
+	// CredentialsFile holds one of the three, and may change.
+	CredentialsFile string
 
 	CABundle       string         // a PEM file of certificates trusted besides the system's
 	ConnectTimeout time.Duration  // 0 means 10 s
@@ -83,8 +86,16 @@ func (c Config) resolve(getenv func(string) string) (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if !c.Anonymous && c.ConnectionString == "" && c.AccountKey == "" && c.SAS == "" {
+	none := !c.Anonymous && c.ConnectionString == "" && c.AccountKey == "" && c.SAS == ""
+	switch {
+	case none && c.CredentialsFile != "":
+		if err := c.fromFile(); err != nil {
+			return c, err
+		}
+	case none:
 		c.fromEnvironment(getenv)
+	case c.CredentialsFile != "":
+		return c, errors.New("a credentials file excludes other credentials")
 	}
 	if c.ConnectionString != "" {
 		if err := c.fromConnectionString(); err != nil {

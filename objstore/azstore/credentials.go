@@ -19,33 +19,41 @@ import (
 // (learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory).
 const scope = "https://storage.azure.com/.default"
 
-// newClient returns the SDK's client of the container, and what else signs
-// requests: one of the two, or neither.
-func newClient(c Config, transport policy.Transporter) (*container.Client, *container.SharedKeyCredential, azcore.TokenCredential, error) {
+// access is the SDK's client of the container, and what authorizes its requests:
+// one of the three, or none.
+type access struct {
+	client    *container.Client
+	key       *container.SharedKeyCredential
+	signature *signature
+	token     azcore.TokenCredential
+}
+
+func newAccess(c Config, transport policy.Transporter) (a access, err error) {
 	url := c.Endpoint + "/" + c.Container
 	options := &container.ClientOptions{ClientOptions: clientOptions(c, transport)}
 	switch {
 	case c.AccountKey != "":
-		key, err := container.NewSharedKeyCredential(c.Account, c.AccountKey)
-		if err != nil {
-			return nil, nil, nil, errors.New("the account key is not base64")
+		if a.key, err = container.NewSharedKeyCredential(c.Account, c.AccountKey); err != nil {
+			return a, errors.New("the account key is not base64")
 		}
-		client, err := container.NewClientWithSharedKeyCredential(url, key, options)
-		return client, key, nil, err
+		a.client, err = container.NewClientWithSharedKeyCredential(url, a.key, options)
+		return a, err
 	case c.SAS != "":
-		client, err := container.NewClientWithNoCredential(url+"?"+c.SAS, options)
-		return client, nil, nil, err
+		a.signature = newSignature(c.SAS)
+		options.PerRetryPolicies = append(options.PerRetryPolicies, a.signature)
+		a.client, err = container.NewClientWithNoCredential(url, options)
+		return a, err
 	case c.Anonymous:
-		client, err := container.NewClientWithNoCredential(url, options)
-		return client, nil, nil, err
+		a.client, err = container.NewClientWithNoCredential(url, options)
+		return a, err
 	}
 	chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: clientOptions(c, transport)})
 	if err != nil {
-		return nil, nil, nil, err
+		return a, err
 	}
-	token := namedToken{chain}
-	client, err := container.NewClient(url, token, options)
-	return client, nil, token, err
+	a.token = namedToken{chain}
+	a.client, err = container.NewClient(url, a.token, options)
+	return a, err
 }
 
 // clientOptions are those of every client: ours to connect, to retry and to be
@@ -106,8 +114,10 @@ type source struct {
 // source makes the address of a blob readable for the service itself: one that
 // copies is authorized for its target only.
 func (s *Store) source(ctx context.Context, key string) (source, error) {
-	src := source{url: s.blob(key).URL()} // with our signature, if that is how we came in
+	src := source{url: s.blob(key).URL()}
 	switch {
+	case s.signature != nil:
+		src.url += "?" + s.signature.get()
 	case s.key != nil:
 		q, err := sas.BlobSignatureValues{
 			ContainerName: s.cfg.Container, BlobName: key,

@@ -10,22 +10,19 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/pailfs/pailfs/objstore"
 )
 
 // Store is one container.
 type Store struct {
-	client    *container.Client
-	key       *container.SharedKeyCredential // one of these two, or neither
-	token     azcore.TokenCredential
+	access
 	transport *http.Transport
-	cfg       Config
+	given     Config // as New was given it
+	cfg       Config // with what was left out
 	now       func() time.Time
 
 	noCopies atomic.Bool // the endpoint cannot copy from a URL
@@ -55,8 +52,8 @@ func New(ctx context.Context, c Config) (objstore.Store, error) {
 	return s, nil
 }
 
-func newStore(c Config) (*Store, error) {
-	c, err := c.resolve(environment)
+func newStore(given Config) (*Store, error) {
+	c, err := given.resolve(environment)
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
@@ -64,14 +61,19 @@ func newStore(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	return newStoreWith(c, &http.Client{Transport: transport}, transport)
+	s, err := newStoreWith(c, &http.Client{Transport: transport}, transport)
+	if err != nil {
+		return nil, err
+	}
+	s.given = given
+	return s, nil
 }
 
 // newStoreWith is newStore over a client that is ready.
 func newStoreWith(c Config, client policy.Transporter, transport *http.Transport) (*Store, error) {
 	s := &Store{transport: transport, cfg: c, now: time.Now}
 	var err error
-	if s.client, s.key, s.token, err = newClient(c, client); err != nil {
+	if s.access, err = newAccess(c, client); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
 	return s, nil

@@ -85,6 +85,15 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
+// Is says objstore.ErrCredentials.
+func (f *failure) Is(target error) bool {
+	if target != objstore.ErrCredentials {
+		return false
+	}
+	var none *credentialsError
+	return f.status == http.StatusUnauthorized || errors.As(f.err, &none)
+}
+
 func (f *failure) noBucket() bool {
 	return f.status == http.StatusNotFound &&
 		(f.reason == "NoSuchBucket" || strings.Contains(f.message, "bucket does not exist"))

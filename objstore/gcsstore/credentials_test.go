@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/api/googleapi"
+
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -274,5 +276,20 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 	refused := write(t, "user.json", map[string]string{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"})
 	if _, err := w.stat(t, Config{CredentialsFile: refused}); err == nil || errors.Is(err, objstore.ErrNoCredentials) {
 		t.Errorf("refused ones: %v", err)
+	}
+}
+
+// An answer that is about the credentials is told from one about the right.
+func TestCredentialsAreRefused(t *testing.T) {
+	for status, want := range map[int]bool{http.StatusUnauthorized: true, http.StatusForbidden: false} {
+		s := &Store{}
+		err := s.classify("stat", "k", &googleapi.Error{Code: status})
+		if !errors.Is(err, objstore.ErrPermission) || errors.Is(err, objstore.ErrCredentials) != want {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+	s := &Store{}
+	if err := s.classify("stat", "k", &credentialsError{errors.New("x")}); !errors.Is(err, objstore.ErrCredentials) {
+		t.Errorf("no token: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pailfs/pailfs/objstore/azstore"
 )
 
-var azureParams = []string{"account", "endpoint", "account-key", "key", "sas", "connection-string", "anonymous", "ca-file"}
+var azureParams = []string{"account", "endpoint", "account-key", "key", "sas", "connection-string", "credentials", "anonymous", "ca-file"}
 
 func (src *source) parseAzure(u *url.URL) error {
 	c := &src.azure
@@ -27,7 +27,7 @@ func (src *source) parseAzure(u *url.URL) error {
 		return err
 	}
 	c.Account, c.SAS, c.ConnectionString, c.CABundle = q["account"], q["sas"], q["connection-string"], q["ca-file"]
-	c.AccountKey = q["account-key"]
+	c.AccountKey, c.CredentialsFile = q["account-key"], q["credentials"]
 	if c.AccountKey == "" {
 		c.AccountKey = q["key"]
 	}
@@ -56,5 +56,6 @@ func openAzure(ctx context.Context, src source, opt Options) (objstore.Store, er
 		s.Close()
 		return nil, err
 	}
+	opt.offer(s)
 	return objstore.WithPrefix(s, src.prefix), nil
 }

@@ -74,7 +74,8 @@ func (opt Options) offer(s objstore.Store) {
 // anonymous=true; Cloud Storage takes ?endpoint=, credentials= (a file),
 // anonymous=true, impersonate= (a service account), user-project=,
 // one-stream=true and ca-file=; Azure takes ?account=, endpoint=, account-key= (or
-// key=), sas=, connection-string=, anonymous=true and ca-file=. Keys of the store
+// key=), sas=, connection-string=, credentials= (a file), anonymous=true and
+// ca-file=. Keys of the store
 // are relative to the prefix. No error of Open holds a secret that the URL may
 // contain.
 func Open(ctx context.Context, rawURL string, opt Options) (objstore.Store, error) {

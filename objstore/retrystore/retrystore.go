@@ -1,6 +1,6 @@
-// Package retrystore rides out the time in which a store cannot be reached or
-// asks to slow down: calls that failed for such a reason are made again, until
-// they succeed or a time is over.
+// Package retrystore rides out the time in which a store cannot be reached, asks
+// to slow down or refuses the credentials: calls that failed for such a reason
+// are made again, until they succeed or a time is over.
 //
 // It is above what the SDKs do for a single request. Whether a conditional call
 // whose answer was lost has happened after all is settled by looking at the
@@ -21,7 +21,13 @@ import (
 // Options of Wrap.
 type Options struct {
 	For time.Duration // no try begins later than this after the first; 0 is one try
-	Log *slog.Logger  // nil discards
+
+	// Renew takes the credentials from where they came, after the store has
+	// refused them; nil takes none. It is called once at a time, and not more
+	// often than every two seconds.
+	Renew func(context.Context) error
+
+	Log *slog.Logger // nil discards
 }
 
 // Pauses between two tries: the first, doubled up to the last, each with jitter.
@@ -31,24 +37,27 @@ const (
 )
 
 // Wrap returns a store whose calls are made again after objstore.ErrTransient
-// and objstore.ErrThrottled, and after objstore.ErrChecksum: bytes that were
-// changed on their way arrive the next time. It has the optional interfaces of inner, and so have
+// and objstore.ErrThrottled, after objstore.ErrChecksum (bytes that were
+// changed on their way arrive the next time), and after objstore.ErrCredentials:
+// whoever replaces a key or a token may be late. It has the optional interfaces of inner, and so have
 // its uploads.
 func Wrap(inner objstore.Store, opt Options) objstore.Store {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return objstore.LikeStore(&retried{inner, opt}, inner)
+	return objstore.LikeStore(&retried{inner, opt, newRenewal()}, inner)
 }
 
 type retried struct {
 	store objstore.Store
 	opt   Options
+	renewal
 }
 
 // passes reports whether an error is of a kind that passes.
 func passes(err error) bool {
-	return errors.Is(err, objstore.ErrTransient) || errors.Is(err, objstore.ErrThrottled) || errors.Is(err, objstore.ErrChecksum)
+	return errors.Is(err, objstore.ErrTransient) || errors.Is(err, objstore.ErrThrottled) || errors.Is(err, objstore.ErrChecksum) ||
+		errors.Is(err, objstore.ErrCredentials)
 }
 
 // do makes a call until it is done with it.
@@ -65,6 +74,9 @@ func (s *retried) do(ctx context.Context, op, key string, call func() error) err
 		}
 		if try == 1 {
 			s.opt.Log.Warn("the store does not do what it is asked, trying again", "op", op, "key", key, "for", s.opt.For, "err", err)
+		}
+		if errors.Is(err, objstore.ErrCredentials) {
+			s.renew(ctx, s.opt)
 		}
 		select {
 		case <-time.After(wait):

@@ -1,9 +1,13 @@
 package retrystore_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +76,41 @@ func TestPassingFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Refused credentials are read again, once for all who were refused, until new
+// ones are taken.
+func TestRefusedCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, faults := faultstore.Wrap(memstore.New(memstore.Options{}))
+		var read atomic.Int32
+		remove := faults.Add(faultstore.Rule{Err: errors.Join(objstore.ErrPermission, objstore.ErrCredentials)})
+		begun := time.Now()
+		s := retrystore.Wrap(inner, retrystore.Options{For: time.Minute, Renew: func(context.Context) error {
+			if read.Add(1); time.Since(begun) < 10*time.Second {
+				return errors.New("not yet")
+			}
+			remove()
+			return nil
+		}})
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				if _, err := s.Put(t.Context(), fmt.Sprint(i), text("x"), objstore.PutOptions{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := read.Load(); n < 2 || n > 12 {
+			t.Errorf("read %d times, in %v", n, time.Since(begun))
+		}
+		faults.Add(faultstore.Rule{Op: faultstore.Stat, Err: errors.Join(objstore.ErrPermission, objstore.ErrCredentials)})
+		begun = time.Now()
+		if _, err := s.Stat(t.Context(), "1"); !errors.Is(err, objstore.ErrPermission) || time.Since(begun) < time.Minute/2 {
+			t.Errorf("for good: %v after %v", err, time.Since(begun))
+		}
+	})
 }
 
 // What does not pass is told at once, and a long outage when the time is over.

@@ -91,6 +91,22 @@ func (f *failure) cause() error {
 
 func (f *failure) Unwrap() error { return f.err }
 
+// refusals are the codes that are about the credentials, whatever was asked for;
+// see docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
+var refusals = map[string]bool{
+	"ExpiredToken": true, "InvalidToken": true, "TokenRefreshRequired": true, "RequestTimeTooSkewed": true,
+	"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "XAdminUserNotFound": true,
+}
+
+// Is says objstore.ErrCredentials.
+func (f *failure) Is(target error) bool {
+	if target != objstore.ErrCredentials {
+		return false
+	}
+	var none *credentialsError
+	return refusals[f.code] || errors.As(f.err, &none)
+}
+
 // kinds of the codes whose HTTP status says less than they do; see
 // docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
 var kinds = map[string]error{

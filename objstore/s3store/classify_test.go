@@ -294,3 +294,46 @@ func TestRangeThatIsIgnored(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An answer that is about the credentials is told from one about the right, also
+// where it has no body.
+func TestCredentialsAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   bool
+	}{
+		{400, "ExpiredToken", true}, {403, "ExpiredToken", true}, {400, "InvalidToken", true}, {403, "InvalidAccessKeyId", true},
+		{403, "SignatureDoesNotMatch", true}, {403, "RequestTimeTooSkewed", true}, {403, "AccessDenied", false}, {403, "AccountProblem", false},
+	} {
+		s := answering(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(tt.status)
+			if r.Method != http.MethodHead {
+				fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", tt.code)
+			}
+		})
+		_, err1 := s.Stat(t.Context(), "k")
+		_, err2 := s.Put(t.Context(), "k", section("x"), objstore.PutOptions{})
+		for _, err := range []error{err1, err2} {
+			if !errors.Is(err, objstore.ErrPermission) || errors.Is(err, objstore.ErrCredentials) != tt.want {
+				t.Errorf("%d %s: %v", tt.status, tt.code, err)
+			}
+		}
+	}
+}
+
+// A HEAD that was refused for a reason which has passed is made again.
+func TestRefusalThatPasses(t *testing.T) {
+	n := 0
+	s := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 1 {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("ETag", `"v"`)
+		w.Header().Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+	})
+	if o, err := s.Stat(t.Context(), "k"); err != nil || o.Version != "v" || n != 3 {
+		t.Errorf("%+v, %v after %d requests", o, err, n)
+	}
+}

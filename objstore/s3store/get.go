@@ -38,10 +38,13 @@ func (s *Store) headOutput(ctx context.Context, op, key string, v objstore.Versi
 	}
 	out, err := s.client.HeadObject(ctx, in)
 	if err != nil {
-		if newFailure(err).status == http.StatusBadRequest {
-			err = s.explain(ctx, key, err)
+		switch newFailure(err).status {
+		case http.StatusBadRequest, http.StatusForbidden:
+			out, err = s.explain(ctx, in)
 		}
 		return nil, s.classify(op, key, err)
+	}
+	if err != nil {
 	}
 	if v != "" && version(out.ETag) != v { // not every store looks at the header
 		return nil, &objstore.Error{Op: op, Key: key, Kind: objstore.ErrCond}
@@ -50,14 +53,18 @@ func (s *Store) headOutput(ctx context.Context, op, key string, v objstore.Versi
 }
 
 // explain finds the reason of a refused HEAD, whose answer has no body to say
-// it: an expired token, a wrong region and a key too long all look the same.
-func (s *Store) explain(ctx context.Context, key string, head error) error {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.cfg.Bucket, Key: &key, Range: aws.String("bytes=0-0")})
-	if err != nil {
-		return err
+// it: an expired token, a key that is not known, a wrong region and a key too long
+// all look the same. If there is none any more, it asks again.
+func (s *Store) explain(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: in.Bucket, Key: in.Key, Range: aws.String("bytes=0-0")})
+	switch code := newFailure(err).code; {
+	case err == nil:
+		out.Body.Close()
+	case code == "InvalidRange": // the object is empty
+	default:
+		return nil, err
 	}
-	out.Body.Close()
-	return head
+	return s.client.HeadObject(ctx, in)
 }
 
 func headObject(key string, out *s3.HeadObjectOutput) objstore.Object {
