@@ -70,6 +70,7 @@ type Options struct {
 	CreateOnly   bool
 	NoDelete     bool
 	StorageClass string
+	SHA256       string // whose sum is noted: small, all
 	AttrTTL      time.Duration
 	Writeback    bool
 	Size         int64
@@ -119,6 +120,7 @@ func New() *Options {
 		ReadAhead:          96 << 20,
 		Parallel:           16,
 		FailedWriter:       "keep-old",
+		SHA256:             "small",
 		AttrTTL:            time.Second,
 		Writeback:          true,
 		Size:               1 << 50,

@@ -34,6 +34,7 @@ func TestParse(t *testing.T) {
 		{"uid=root", func(o *Options) bool { return o.UID == 0 }},
 		{"umask=027", func(o *Options) bool { return o.Umask == 0o27 }},
 		{"file_mode=0600,dir-mode=1777", func(o *Options) bool { return o.FileMode == 0o600 && o.DirMode == 0o1777 }},
+		{"sha256=all", func(o *Options) bool { return o.SHA256 == "all" }},
 		{"failed-writer=partial", func(o *Options) bool { return o.FailedWriter == "partial" }},
 		{"hard-links=copy", func(o *Options) bool { return o.HardLinks == "copy" }},
 		{`profile="a,b",parallel=3`, func(o *Options) bool { return o.Profile == "a,b" && o.Parallel == 3 }},

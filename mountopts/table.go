@@ -68,6 +68,7 @@ func (o *Options) table() []row {
 		{"no-delete", "", (*boolValue)(&o.NoDelete), "remove no object"},
 		{"hard-links", "", &choiceValue{&o.HardLinks, []string{"", "copy"}}, "`copy` makes link(2) a copy inside the provider; otherwise it fails with EPERM"},
 		{"storage-class", "", (*stringValue)(&o.StorageClass), "storage class of new objects, in the provider's words"},
+		{"sha256", "", &choiceValue{&o.SHA256, []string{"small", "all"}}, "objects to note the SHA-256 of, for verify: `small or all`; those in parts take processor time, and must be written in order"},
 		{"attr-ttl", "", (*durationValue)(&o.AttrTTL), "how long names and attributes may be remembered"},
 		{"writeback", "", (*boolValue)(&o.Writeback), "let the kernel gather small writes"},
 		{"size", "", (*sizeValue)(&o.Size), "size that df shows"},
