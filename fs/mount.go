@@ -3,9 +3,11 @@ package fs
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	gofs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sys/unix"
 
 	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/fs/draft"
@@ -154,7 +157,11 @@ func Mount(mountpoint string, opt Options) (*Server, error) {
 	if err := m.watchOrphans(); err != nil {
 		return nil, err
 	}
-	f, err := gofs.Mount(mountpoint, m.root, m.fuseOptions())
+	o := m.fuseOptions()
+	if err := takeSymfollow(&o.MountOptions); err != nil {
+		return nil, err
+	}
+	f, err := gofs.Mount(mountpoint, m.root, o)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +227,20 @@ func (m *mount) fuseOptions() *gofs.Options {
 		o.MountOptions.Options = append(o.MountOptions.Options, "ro")
 	}
 	return o
+}
+
+// takeSymfollow turns the option nosymfollow into the flag that it is; go-fuse and
+// fusermount3 do not know it.
+func takeSymfollow(o *fuse.MountOptions) error {
+	if slices.Contains(o.Options, "nosymfollow") {
+		if os.Geteuid() != 0 {
+			return errors.New("only root can mount with nosymfollow: leave the option out")
+		}
+		o.DirectMountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOSYMFOLLOW // Options can take the first two back
+		o.DirectMountStrict = true
+	}
+	o.Options = slices.DeleteFunc(o.Options, func(s string) bool { return s == "nosymfollow" || s == "symfollow" })
+	return nil
 }
 
 // readAhead asks the kernel for reads of 1 MiB instead of 128 KiB. That takes

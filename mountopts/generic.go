@@ -12,11 +12,11 @@ var ignored = []string{
 	"nofail", "fail", "auto", "noauto", "user", "nouser", "users", "owner", "group", "defaults",
 	"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 	"lazytime", "nolazytime", "async", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
-	"nosymfollow", "symfollow", "comment", "uhelper", "helper", "fsname", "subtype", "sloppy",
+	"comment", "uhelper", "helper", "fsname", "subtype", "sloppy",
 }
 
 // opposites are the pairs that the kernel must see; the last one given wins.
-var opposites = [][2]string{{"exec", "noexec"}, {"dev", "nodev"}, {"suid", "nosuid"}}
+var opposites = [][2]string{{"exec", "noexec"}, {"dev", "nodev"}, {"suid", "nosuid"}, {"symfollow", "nosymfollow"}}
 
 // flags are passed on as they are.
 var flags = []string{"sync", "dirsync"}

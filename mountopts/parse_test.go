@@ -96,6 +96,7 @@ func TestGenericOptions(t *testing.T) {
 		{"dev,suid", []string{"dev", "suid"}},
 		{"dev,nodev", []string{"nosuid", "nodev"}},
 		{"sync,dirsync", []string{"nodev", "nosuid", "sync", "dirsync"}},
+		{"symfollow,nosymfollow", []string{"nodev", "nosuid", "nosymfollow"}},
 		{"noexec,noexec", []string{"nodev", "nosuid", "noexec"}},
 		{`context="system_u:object_r:x:s0:c1,c2"`, []string{"nodev", "nosuid", `context="system_u:object_r:x:s0:c1,c2"`}},
 	}

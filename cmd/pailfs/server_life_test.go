@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -64,7 +65,7 @@ func TestRemount(t *testing.T) {
 	if code == 0 {
 		t.Error("remounted what is not mounted")
 	}
-	s.mount("-o", "noexec")
+	s.mount("-o", "noexec,nosymfollow")
 	f, err := os.Create(filepath.Join(s.point, "open"))
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func TestRemount(t *testing.T) {
 	if err := write(); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("write after remount,ro: %v", err)
 	}
-	if m, _, err := mounts.At(s.point); err != nil || !strings.HasPrefix(m.Flags, "ro,") || !strings.Contains(m.Flags, "nosuid,nodev,noexec") {
+	if m, _, err := mounts.At(s.point); err != nil || !strings.HasPrefix(m.Flags, "ro,") || !strings.Contains(m.Flags, "nosuid,nodev,noexec") || !strings.Contains(m.Flags, "nosymfollow") {
 		t.Errorf("flags %q, %v", m.Flags, err)
 	}
 	if out, code := remount("remount,rw"); code != 0 {
@@ -88,6 +89,13 @@ func TestRemount(t *testing.T) {
 	}
 	if err := write(); err != nil {
 		t.Errorf("write after remount,rw: %v", err)
+	}
+	link := filepath.Join(s.point, "link")
+	if err := os.Symlink("f", link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(link); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a link followed with nosymfollow: %v", err)
 	}
 	if out, code := s.pailfs("umount", s.point); code != 0 {
 		t.Fatalf("umount: exit code %d, printed %q", code, out)

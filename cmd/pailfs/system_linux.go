@@ -84,6 +84,7 @@ func remountFlags(have string, readOnly bool) uintptr {
 		flags |= map[string]uintptr{
 			"nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC, "sync": unix.MS_SYNCHRONOUS,
 			"dirsync": unix.MS_DIRSYNC, "noatime": unix.MS_NOATIME, "nodiratime": unix.MS_NODIRATIME, "relatime": unix.MS_RELATIME,
+			"nosymfollow": unix.MS_NOSYMFOLLOW,
 		}[name]
 	}
 	if readOnly {
