@@ -142,8 +142,8 @@ func (f *file) store(ctx context.Context, key string, attrOnly bool) error {
 		}
 	} else {
 		maps.Copy(t.Metadata, t.Soft)
-		if sum, ok := old.Metadata[objstore.MetaSHA256]; ok {
-			t.Metadata[objstore.MetaSHA256] = sum // the bytes stay
+		if old.NotedSHA256() != nil { // the bytes stay
+			t.Metadata[objstore.MetaSHA256] = old.Metadata[objstore.MetaSHA256]
 		}
 		obj, err = objstore.CopyObject(ctx, f.m.store, key, old,
 			objstore.CopyOptions{Src: old.Version, Metadata: t.Metadata})

@@ -77,7 +77,7 @@ func openCompatible(t *testing.T, ep servers.Endpoint) objstore.Store {
 	return s
 }
 
-// large writes and reads an object of many parts.
+// large writes and reads an object of many parts, with its SHA-256 in a tag.
 func large(t *testing.T, s objstore.Store) {
 	const partSize = 8 << 20
 	parts := size(t, 64) / 8
@@ -88,7 +88,9 @@ func large(t *testing.T, s objstore.Store) {
 		}
 		return b
 	}
-	u, err := s.NewUpload(t.Context(), "large", objstore.PutOptions{Cond: objstore.Cond{Absent: true}})
+	u, err := s.NewUpload(t.Context(), "large", objstore.PutOptions{
+		Cond: objstore.Cond{Absent: true}, Metadata: map[string]string{objstore.MetaSHA256: objstore.SHA256Later},
+	})
 	check(t, err)
 	want := sha256.New()
 	g, ctx := errgroup.WithContext(t.Context())
@@ -101,8 +103,16 @@ func large(t *testing.T, s objstore.Store) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	u.(objstore.LateSHA256).SetSHA256(want.Sum(nil))
 	o, err := u.Commit(t.Context(), parts)
 	check(t, err)
+	// Taken, or given up; never taken for the object, which is read below.
+	there, err := s.Stat(t.Context(), "large")
+	check(t, err)
+	if sum := there.NotedSHA256(); sum != nil && !bytes.Equal(sum, want.Sum(nil)) || !bytes.Equal(sum, o.NotedSHA256()) {
+		t.Errorf("the commit says %v, stat %v", o.Metadata, there.Metadata)
+	}
+	t.Logf("takes tags: %v", o.NotedSHA256() != nil)
 	body, _, err := s.Get(t.Context(), "large", objstore.All, objstore.Cond{Version: o.Version})
 	check(t, err)
 	defer body.Close()

@@ -178,6 +178,13 @@ type LateMetadata interface {
 	SetMetadata(m map[string]string)
 }
 
+// LateSHA256 is an Upload that is no LateMetadata, but can note the SHA-256 of its
+// bytes after Commit, if its metadata have SHA256Later for it. Commit succeeds whether
+// or not that can be done; the object that it returns has the sum if it was.
+type LateSHA256 interface {
+	SetSHA256(sum []byte)
+}
+
 // Renamer is a Store that renames an object in one atomic call.
 type Renamer interface {
 	Rename(ctx context.Context, dst, src string, opt CopyOptions) (Object, error)

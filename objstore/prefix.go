@@ -182,3 +182,5 @@ func (u *prefixedUpload) CopyPart(ctx context.Context, n int, src string, v Vers
 func (u *prefixedUpload) SetMetadata(m map[string]string) {
 	u.upload.(LateMetadata).SetMetadata(m)
 }
+
+func (u *prefixedUpload) SetSHA256(sum []byte) { u.upload.(LateSHA256).SetSHA256(sum) }

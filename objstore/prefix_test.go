@@ -101,7 +101,7 @@ func TestWrappersKeepOptionalInterfaces(t *testing.T) {
 	}
 }
 
-type able struct{ rename, clean, copyPart, late bool }
+type able struct{ rename, clean, copyPart, late, sums bool }
 
 func abilities(t *testing.T, s objstore.Store) (a able) {
 	t.Helper()
@@ -113,6 +113,7 @@ func abilities(t *testing.T, s objstore.Store) (a able) {
 	_, a.clean = s.(objstore.Cleaner)
 	_, a.copyPart = u.(objstore.PartCopier)
 	_, a.late = u.(objstore.LateMetadata)
+	_, a.sums = u.(objstore.LateSHA256)
 	return a
 }
 

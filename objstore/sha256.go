@@ -9,6 +9,10 @@ import (
 // that it writes, in hexadecimal. A copy that keeps the metadata keeps it.
 const MetaSHA256 = "pailfs-sha256"
 
+// SHA256Later stands in place of the sum where it was not known when the metadata
+// were fixed. A store with LateSHA256 may find it elsewhere; then Stat shows it.
+const SHA256Later = "later"
+
 // NotedSHA256 is the sum in the object's metadata, nil where there is none.
 func (o Object) NotedSHA256() []byte {
 	sum, err := hex.DecodeString(o.Metadata[MetaSHA256])

@@ -12,6 +12,7 @@ type FullUpload interface {
 	Upload
 	PartCopier
 	LateMetadata
+	LateSHA256
 }
 
 // LikeStore returns w with only those optional interfaces that inner has, so
@@ -40,13 +41,29 @@ func LikeStore(w FullStore, inner Store) Store {
 func LikeUpload(w FullUpload, inner Upload) Upload {
 	_, copies := inner.(PartCopier)
 	_, late := inner.(LateMetadata)
+	_, sums := inner.(LateSHA256) // and not late
 	switch {
 	case copies && late:
-		return w
+		return struct {
+			Upload
+			PartCopier
+			LateMetadata
+		}{w, w, w}
+	case copies && sums:
+		return struct {
+			Upload
+			PartCopier
+			LateSHA256
+		}{w, w, w}
 	case copies:
 		return struct {
 			Upload
 			PartCopier
+		}{w, w}
+	case sums:
+		return struct {
+			Upload
+			LateSHA256
 		}{w, w}
 	case late:
 		return struct {

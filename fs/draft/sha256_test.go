@@ -14,7 +14,7 @@ func (r *rig) noted(want []byte) bool {
 	r.holds("k", want)
 	o, err := r.mem.Stat(r.ctx, "k")
 	r.must(err)
-	return o.Metadata[objstore.MetaSHA256] != ""
+	return o.NotedSHA256() != nil
 }
 
 // What is one Put carries its SHA-256, whatever it was before.
@@ -78,7 +78,7 @@ func TestSHA256OfParts(t *testing.T) {
 	}{
 		{name: "in order", memory: 64 * kib, do: ordered, noted: true},
 		{name: "in order, not asked for", memory: 64 * kib, do: ordered, off: true},
-		{name: "in order, metadata fixed before", memory: 64 * kib, do: ordered, s3: true},
+		{name: "in order, metadata fixed before", memory: 64 * kib, do: ordered, s3: true, noted: true},
 		{name: "the head again at the end", memory: 64 * kib, do: func(r *rig, d *Draft, b []byte) {
 			ordered(r, d, b)
 			r.write(d, text(2, 4000), 127)

@@ -158,6 +158,9 @@ func (d *Draft) open(s *stream, start func() Target) {
 	t := start()
 	id := newID()
 	opt := t.put(id, d.p.caps)
+	if d.p.opt.SHA256 {
+		opt.Metadata[objstore.MetaSHA256] = objstore.SHA256Later
+	}
 	up, err := d.p.store.NewUpload(s.ctx, t.Key, opt)
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -168,6 +168,8 @@ func (u *countedUpload) SetMetadata(m map[string]string) {
 	u.upload.(objstore.LateMetadata).SetMetadata(m)
 }
 
+func (u *countedUpload) SetSHA256(sum []byte) { u.upload.(objstore.LateSHA256).SetSHA256(sum) }
+
 func (u *countedUpload) Commit(ctx context.Context, last int) (objstore.Object, error) {
 	done := u.c.begin(Commit)
 	o, err := u.upload.Commit(ctx, last)

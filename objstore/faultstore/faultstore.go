@@ -172,6 +172,8 @@ func (u *faultyUpload) SetMetadata(m map[string]string) {
 	u.upload.(objstore.LateMetadata).SetMetadata(m)
 }
 
+func (u *faultyUpload) SetSHA256(sum []byte) { u.upload.(objstore.LateSHA256).SetSHA256(sum) }
+
 func (u *faultyUpload) Commit(ctx context.Context, last int) (objstore.Object, error) {
 	return u.s.object(ctx, Call{Op: Commit, Key: u.key, Part: last}, func() (objstore.Object, error) {
 		return u.upload.Commit(ctx, last)

@@ -29,7 +29,7 @@ type Options struct {
 	Caps func(*objstore.Caps)
 
 	NoCopyPart     bool             // uploads are no PartCopier
-	NoLateMetadata bool             // uploads are no LateMetadata, as with S3
+	NoLateMetadata bool             // uploads are LateSHA256 and no LateMetadata, as with S3
 	Now            func() time.Time // clock; nil is time.Now
 }
 

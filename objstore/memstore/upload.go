@@ -3,6 +3,7 @@ package memstore
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"io"
 	"maps"
 	"strings"
@@ -41,7 +42,10 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	like := objstore.Upload(u)
 	switch {
 	case s.opt.NoCopyPart && s.opt.NoLateMetadata:
-		like = struct{ objstore.Upload }{u}
+		like = struct {
+			objstore.Upload
+			objstore.LateSHA256
+		}{u, u}
 	case s.opt.NoCopyPart:
 		like = struct {
 			objstore.Upload
@@ -51,7 +55,8 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 		like = struct {
 			objstore.Upload
 			objstore.PartCopier
-		}{u, u}
+			objstore.LateSHA256
+		}{u, u, u}
 	}
 	return objstore.LikeUpload(u, like), nil
 }
@@ -194,6 +199,14 @@ func (u *upload) SetMetadata(m map[string]string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.opt.Metadata = maps.Clone(m)
+}
+
+// SetSHA256 changes the one name in the metadata that Commit will give.
+func (u *upload) SetSHA256(sum []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.opt.Metadata = maps.Clone(u.opt.Metadata)
+	u.opt.Metadata[objstore.MetaSHA256] = hex.EncodeToString(sum)
 }
 
 // AbortStale aborts the uploads below prefix that began before olderThan.

@@ -31,6 +31,8 @@ func (u *upload) CopyPart(ctx context.Context, n int, src string, v objstore.Ver
 
 func (u *upload) SetMetadata(m map[string]string) { u.Upload.(objstore.LateMetadata).SetMetadata(m) }
 
+func (u *upload) SetSHA256(sum []byte) { u.Upload.(objstore.LateSHA256).SetSHA256(sum) }
+
 // Commit whose answer was lost may find that the upload is gone: the caller
 // looks at the object, which carries an id.
 func (u *upload) Commit(ctx context.Context, last int) (o objstore.Object, err error) {

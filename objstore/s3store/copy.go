@@ -35,6 +35,13 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 		return none, &objstore.Error{Op: "copy", Key: src, Kind: objstore.ErrUnsupported,
 			Err: fmt.Errorf("%d bytes are more than S3 copies at once", size)}
 	}
+	if o := headObject(src, from); opt.Metadata == nil && o.Metadata[objstore.MetaSHA256] == objstore.SHA256Later {
+		// The tag is of the ETag that the source has.
+		if o = s.noted(ctx, o); o.NotedSHA256() == nil {
+			delete(o.Metadata, objstore.MetaSHA256)
+		}
+		opt.Metadata = o.Metadata
+	}
 	f := s.facts.Load()
 	switch {
 	case !opt.Dst.IsZero() && f.condCopy != honoured && f.copiesAsUpload():

@@ -19,7 +19,8 @@ func (s *Store) Stat(ctx context.Context, key string) (objstore.Object, error) {
 	if err := s.checkKey("stat", key); err != nil {
 		return objstore.Object{}, err
 	}
-	return s.head(ctx, "stat", key, "")
+	o, err := s.head(ctx, "stat", key, "")
+	return s.noted(ctx, o), err
 }
 
 // head describes the object at key, which must have version v if that is given.
@@ -42,9 +43,9 @@ func (s *Store) headOutput(ctx context.Context, op, key string, v objstore.Versi
 		case http.StatusBadRequest, http.StatusForbidden:
 			out, err = s.explain(ctx, in)
 		}
-		return nil, s.classify(op, key, err)
 	}
 	if err != nil {
+		return nil, s.classify(op, key, err)
 	}
 	if v != "" && version(out.ETag) != v { // not every store looks at the header
 		return nil, &objstore.Error{Op: op, Key: key, Kind: objstore.ErrCond}

@@ -25,6 +25,7 @@ func (s *Store) Probe(ctx context.Context, prefix string) error {
 	if s.cfg.amazon() {
 		return nil
 	}
+	s.probed.Store(&prefix)
 	p := probe{s: s, prefix: prefix + ".pailfs/probe-" + rand.Text()}
 	p.key, p.odd = p.prefix+"a", p.prefix+"b/./c"
 	defer p.clean(ctx)

@@ -32,6 +32,9 @@ type Store struct {
 	facts     atomic.Pointer[facts]
 	algorithm atomic.Pointer[Checksum] // what uploads carry now: never auto
 
+	tagging tagging
+	probed  atomic.Pointer[string] // the prefix that Probe was given
+
 	// listsAlgorithm is set once a listing was seen to name the checksum
 	// algorithm of an object that carries ours.
 	listsAlgorithm atomic.Bool
@@ -45,6 +48,7 @@ var (
 	_ objstore.Store      = (*Store)(nil)
 	_ objstore.Upload     = (*upload)(nil)
 	_ objstore.PartCopier = (*upload)(nil)
+	_ objstore.LateSHA256 = (*upload)(nil)
 )
 
 // New returns the store of one bucket. It asks the endpoint for its region and

@@ -2,10 +2,12 @@ package s3store
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +36,8 @@ type upload struct {
 	mu        sync.Mutex
 	algorithm Checksum // of the next part
 	parts     map[int]part
-	over      bool // committed or aborted
+	sum       []byte // SHA-256 to be noted, nil for none
+	over      bool   // committed or aborted
 }
 
 // part is what S3 answered to a part.
@@ -59,7 +62,10 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 		return nil, s.classify("upload", key, err)
 	}
 	if s.facts.Load().noPartCopies {
-		return struct{ objstore.Upload }{u}, nil // no PartCopier
+		return struct { // no PartCopier
+			objstore.Upload
+			objstore.LateSHA256
+		}{u, u}, nil
 	}
 	return u, nil
 }
@@ -234,6 +240,7 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 	}
 	u.mu.Lock()
 	u.over = true
+	sum := u.sum
 	u.mu.Unlock()
 	u.ended()
 	o := written(u.key, size, u.opt, version(out.ETag), out.ResultMetadata)
@@ -244,6 +251,10 @@ func (u *upload) Commit(ctx context.Context, last int) (objstore.Object, error) 
 			return none, err
 		}
 		o.Version, o.ModTime = there.Version, there.ModTime
+	}
+	if sum != nil && u.s.noteSHA256(ctx, u.key, o.Version, sum) {
+		o.Metadata = maps.Clone(o.Metadata)
+		o.Metadata[objstore.MetaSHA256] = hex.EncodeToString(sum)
 	}
 	return o, nil
 }
