@@ -220,7 +220,7 @@ func (f *file) Write(ctx context.Context, _ gofs.FileHandle, data []byte, off in
 	defer cancel()
 	dr, err := f.writable()
 	if err != nil {
-		return 0, errno(err)
+		return f.told(len(data), err)
 	}
 	if err := f.endClone(ctx, dr); err != nil {
 		return 0, errno(err)
@@ -231,7 +231,7 @@ func (f *file) Write(ctx context.Context, _ gofs.FileHandle, data []byte, off in
 	}
 	if err != nil {
 		f.poison(err)
-		return 0, errno(err)
+		return f.told(len(data), err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,6 +241,17 @@ func (f *file) Write(ctx context.Context, _ gofs.FileHandle, data []byte, off in
 		f.attr.mtime, f.attr.mtimeSet = time.Now(), false
 	}
 	return uint32(len(data)), 0
+}
+
+// told is the answer to a WRITE of n bytes that failed. With its write-back cache
+// the kernel makes EIO of any error, and does not ask again at close: that the file
+// is too large is told there.
+func (f *file) told(n int, err error) (uint32, syscall.Errno) {
+	e := errno(err)
+	if f.m.opt.Writeback && e == syscall.EFBIG {
+		return uint32(n), 0
+	}
+	return 0, e
 }
 
 func (f *file) truncate(ctx context.Context, size int64) error {
