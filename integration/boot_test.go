@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // startSoon runs start in the background and returns what waits for its end.
@@ -131,42 +129,4 @@ func TestNoNetwork(t *testing.T) {
 	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
-}
-
-// TestRotatedCredentials: after SIGHUP the credentials that a profile has now
-// are used; a profile that was spoilt leaves those in use.
-func TestRotatedCredentials(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t, "s3")
-	file := filepath.Join(tempDir(t), "credentials")
-	p.env = []string{"AWS_SHARED_CREDENTIALS_FILE=" + file}
-	write := func(text string) { check(t, os.WriteFile(file, []byte(text), 0o600)) }
-	write(profile(p.bucket.endpoint.AccessKey, p.bucket.endpoint.SecretKey))
-	m := p.mount(t, "--attr-ttl=0s")
-	put := func(name string) error { return os.WriteFile(filepath.Join(m.dir, name), []byte(name), 0o644) }
-	check(t, put("before"))
-
-	write("[default]\n")
-	check(t, unix.Kill(m.pid, unix.SIGHUP))
-	m.logs(t, "the old ones stay")
-	check(t, put("spoilt"))
-
-	write(profile(p.bucket.endpoint.AccessKey, "wrong"))
-	check(t, unix.Kill(m.pid, unix.SIGHUP))
-	m.logs(t, "reloaded")
-	if err := put("wrong"); err == nil {
-		t.Error("written with credentials that are wrong: SIGHUP did not read them")
-	}
-	write(profile(p.bucket.endpoint.AccessKey, p.bucket.endpoint.SecretKey))
-	check(t, unix.Kill(m.pid, unix.SIGHUP))
-	for limit := time.Now().Add(commandLimit); put("after") != nil; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("the right credentials were never used")
-		}
-	}
-	p.holds(t, "after", []byte("after"), "with credentials that were read again")
-	if err := m.unmount(); err != nil {
-		t.Logf("umount, which may tell of what failed before: %v", err)
-	}
-	m.kill()
 }

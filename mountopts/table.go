@@ -41,7 +41,7 @@ func (o *Options) table() []row {
 		{"account-key", "", (*secretValue)(&o.AccountKey), "Azure account key; better by AZURE_STORAGE_KEY"},
 		{"sas", "", (*secretValue)(&o.SAS), "Azure shared access signature; better by AZURE_STORAGE_SAS_TOKEN"},
 		{"connection-string", "", (*secretValue)(&o.ConnectionString), "Azure connection string; better by AZURE_STORAGE_CONNECTION_STRING"},
-		{"credentials", "", (*secretValue)(&o.Credentials), "Cloud Storage credentials: a `FILE`, or the JSON in it"},
+		{"credentials", "", (*secretValue)(&o.Credentials), "credentials for Cloud Storage or Azure: a `FILE`, or the JSON in it"},
 		{"impersonate", "", (*stringValue)(&o.Impersonate), "Cloud Storage service account to act as"},
 		{"anonymous", "", (*boolValue)(&o.Anonymous), "use no credentials"},
 		{"create-bucket", "", (*boolValue)(&o.CreateBucket), "make the bucket, container or directory if it is missing"},

@@ -77,6 +77,7 @@ func (s *retried) do(ctx context.Context, op, key string, call func() error) err
 		}
 		if errors.Is(err, objstore.ErrCredentials) {
 			s.renew(ctx, s.opt)
+			pause = min(pause, renewPause)
 		}
 		select {
 		case <-time.After(wait):
