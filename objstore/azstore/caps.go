@@ -22,8 +22,8 @@ const (
 	// ranges, side by side.
 	maxCopy = 1024 * mib
 
-	// The most of a range that is read with an MD5 of its own (Get Blob,
-	// x-ms-range-get-content-md5).
+	// The most of a range that is read with a checksum of its own (Get Blob,
+	// x-ms-range-get-content-crc64 and -md5).
 	maxChecked = 4 * mib
 
 	// signed is how long the service may read the source of a copy, started

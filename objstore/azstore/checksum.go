@@ -2,15 +2,19 @@ package azstore
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"io"
+	"net/http"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/minio/crc64nvme"
 
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/internal/wire"
@@ -24,13 +28,9 @@ var (
 	errBody = errors.New("read the body")
 )
 
-// nvme is the polynomial of the service's CRC-64, bits reflected
-// (shared.CRC64Polynomial in the SDK).
-var nvme = crc64.MakeTable(0x9A6C9329AC4BC9B5)
-
 // validation is the checksum of a body, in one pass over it, for the service to
-// check before it takes the bytes: its own CRC-64; elsewhere the MD5, since
-// emulators take no notice of the other.
+// check before it takes the bytes: its own CRC-64, which is that of NVMe;
+// elsewhere the MD5, since emulators take no notice of the other.
 func (s *Store) validation(body *io.SectionReader, known objstore.Checksums) (blob.TransferValidationType, error) {
 	if !s.cfg.azure() {
 		h := md5.New()
@@ -42,7 +42,7 @@ func (s *Store) validation(body *io.SectionReader, known objstore.Checksums) (bl
 		}
 		return blob.TransferValidationTypeMD5(h.Sum(nil)), nil
 	}
-	h := crc64.New(nvme)
+	h := crc64nvme.New()
 	if err := wire.CopyAll(h, body); err != nil {
 		return nil, fmt.Errorf("%w: %w", errBody, err)
 	}
@@ -50,6 +50,23 @@ func (s *Store) validation(body *io.SectionReader, known objstore.Checksums) (bl
 		return nil, errChecksum
 	}
 	return blob.TransferValidationTypeCRC64(h.Sum64()), nil
+}
+
+// checked asks for a checksum of a range of at most maxChecked bytes: the same
+// one as validation, and for the same reason. The service refuses to give both.
+func (s *Store) checked(ctx context.Context, opt *blob.DownloadStreamOptions) context.Context {
+	if !s.cfg.azure() {
+		opt.RangeGetContentMD5 = to.Ptr(true)
+		return ctx
+	}
+	// The SDK reads it from the answer, but does not ask for it ("Get Blob" in the
+	// REST reference).
+	return policy.WithHTTPHeader(ctx, http.Header{"X-Ms-Range-Get-Content-Crc64": {"true"}})
+}
+
+// crcBytes turns a CRC-64 of the service, little-endian, into what a hash says.
+func crcBytes(sum []byte) []byte {
+	return binary.BigEndian.AppendUint64(nil, binary.LittleEndian.Uint64(sum))
 }
 
 // sending is a body from its start, as the SDK wants it. An error of reading it

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/minio/crc64nvme"
 
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/internal/wire"
@@ -98,10 +99,11 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, cond objs
 		Range:            blob.HTTPRange{Offset: r.Off, Count: max(r.Len, 0)}, // 0 is to the end
 		AccessConditions: conditions(cond),
 	}
+	asking := ctx
 	if r.Len > 0 && r.Len <= maxChecked {
-		opt.RangeGetContentMD5 = to.Ptr(true)
+		asking = s.checked(ctx, opt)
 	}
-	resp, err := s.blob(key).DownloadStream(ctx, opt)
+	resp, err := s.blob(key).DownloadStream(asking, opt)
 	if err != nil {
 		err = s.classify("get", key, err)
 		switch {
@@ -141,13 +143,16 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, cond objs
 		resp.Body.Close()
 		return nil, none, &objstore.Error{Op: "get", Key: key, Kind: objstore.ErrUnsupported, Err: errors.New("the store takes no notice of the range")}
 	}
-	if len(resp.ContentMD5) == md5.Size { // of what comes, part or whole
+	switch { // of what comes, part or whole
+	case len(resp.ContentCRC64) == crc64nvme.Size:
+		b.want, b.sum = crcBytes(resp.ContentCRC64), crc64nvme.New()
+	case len(resp.ContentMD5) == md5.Size:
 		b.want, b.sum = resp.ContentMD5, md5.New()
 	}
 	if len(resp.BlobContentMD5) == md5.Size {
 		o.Checksums.MD5 = resp.BlobContentMD5
-	} else if resp.ContentRange == nil && b.want != nil {
-		o.Checksums.MD5 = b.want
+	} else if resp.ContentRange == nil && len(resp.ContentMD5) == md5.Size {
+		o.Checksums.MD5 = resp.ContentMD5
 	}
 	b.body = resp.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: int32(s.cfg.Retry.Attempts - 1), EarlyCloseAsError: true})
 	return b, o, nil
@@ -162,7 +167,7 @@ func (s *Store) getNothing(ctx context.Context, key string, r objstore.Range, co
 	return wire.Nothing(object(key, &p), r, cond)
 }
 
-// A body reads the bytes of one download, and compares their MD5 where the
+// A body reads the bytes of one download, and compares their checksum where the
 // answer had one. The SDK opens it again where it breaks off, at the next byte
 // of the same version.
 type body struct {
@@ -170,7 +175,7 @@ type body struct {
 	key  string
 	body io.ReadCloser
 	left int64     // bytes to come
-	want []byte    // the MD5 of all, or nil
+	want []byte    // the sum of all, or nil
 	sum  hash.Hash // of what came
 }
 

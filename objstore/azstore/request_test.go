@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/crc64nvme"
+
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -21,13 +23,17 @@ const bodyMD5 = "hBotaJrYa9FhFEdFPCLG/A==" // of "body"
 
 func created(request) *http.Response { return reply(201, nil, "") }
 
+// nvme is the polynomial of the service's CRC-64, bits reflected
+// (shared.CRC64Polynomial in the SDK).
+const nvme = 0x9A6C9329AC4BC9B5
+
 func crcOf(body string) string {
-	return base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc64.Checksum([]byte(body), nvme)))
+	return base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc64.Checksum([]byte(body), crc64.MakeTable(nvme))))
 }
 
 // The check value of CRC-64/NVME for "123456789" (reveng's catalogue).
 func TestPolynomial(t *testing.T) {
-	if got := crc64.Checksum([]byte("123456789"), nvme); got != 0xAE8B14860A799888 {
+	if got := crc64nvme.Checksum([]byte("123456789")); got != 0xAE8B14860A799888 {
 		t.Errorf("%#x", got)
 	}
 }
@@ -258,18 +264,26 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// A range that can have an MD5 of its own has one, and it is compared; a whole
-// object is compared with that of its properties.
+// A range that can have a checksum of its own has one, and it is compared; a whole
+// object is compared with that of its properties. Nobody is asked for two.
 func TestReadsAreChecked(t *testing.T) {
-	get := func(body string, r objstore.Range) (request, error) {
+	const md5Header, crcHeader = "x-ms-range-get-content-md5", "x-ms-range-get-content-crc64"
+	emulator := func(c *Config) { c.Endpoint = "http://127.0.0.1:1/acc" }
+	get := func(body string, r objstore.Range, where func(*Config)) (request, error) {
 		s, sc := played(t, func(q request) *http.Response {
-			h := map[string]string{"Content-Type": "text/plain", "Content-MD5": bodyMD5}
+			h := map[string]string{"Content-Type": "text/plain"}
+			if r.Len < 0 || q.header.Get(md5Header) == "true" {
+				h["Content-MD5"] = bodyMD5
+			}
+			if q.header.Get(crcHeader) == "true" {
+				h["x-ms-content-crc64"] = crcOf("body")
+			}
 			if r.Len > 0 {
 				h["Content-Range"] = "bytes 0-3/100"
 				return reply(206, h, body)
 			}
 			return reply(200, h, body)
-		})
+		}, where)
 		b, _, err := s.Get(t.Context(), "k", r, objstore.Cond{Version: "0x1"})
 		if err != nil {
 			t.Fatal(err)
@@ -278,22 +292,32 @@ func TestReadsAreChecked(t *testing.T) {
 		_, err = io.ReadAll(b)
 		return sc.requests[0], err
 	}
-	for _, r := range []objstore.Range{objstore.All, {Off: 0, Len: 4}} {
-		req, err := get("body", r)
+	part := objstore.Range{Off: 0, Len: 4}
+	for _, tt := range []struct {
+		r        objstore.Range
+		where    func(*Config)
+		md5, crc string
+	}{
+		{objstore.All, func(*Config) {}, "", ""},
+		{part, func(*Config) {}, "", "true"},
+		{part, emulator, "true", ""},
+		{objstore.Range{Off: 0, Len: maxChecked}, func(*Config) {}, "", "true"},
+	} {
+		req, err := get("body", tt.r, tt.where)
 		if err != nil {
-			t.Errorf("%+v: %v", r, err)
+			t.Errorf("%+v: %v", tt.r, err)
 		}
-		if want := r.Len > 0; want != (req.header.Get("x-ms-range-get-content-md5") == "true") || req.header.Get("If-Match") != `"0x1"` {
-			t.Errorf("%+v: %v", r, req.header)
+		if h := req.header; h.Get(md5Header) != tt.md5 || h.Get(crcHeader) != tt.crc || h.Get("If-Match") != `"0x1"` {
+			t.Errorf("%+v: %v", tt.r, h)
 		}
-		if _, err := get("bodY", r); !errors.Is(err, objstore.ErrChecksum) {
-			t.Errorf("%+v: other bytes: %v", r, err)
+		if _, err := get("bodY", tt.r, tt.where); !errors.Is(err, objstore.ErrChecksum) {
+			t.Errorf("%+v: other bytes: %v", tt.r, err)
 		}
 	}
 	s, sc := played(t, func(request) *http.Response { return refusal(404, "BlobNotFound", "") })
 	s.Get(t.Context(), "k", objstore.Range{Off: 0, Len: maxChecked + 1}, objstore.Cond{})
-	if sc.requests[0].header.Get("x-ms-range-get-content-md5") != "" {
-		t.Error("a range too long for it asks for an MD5")
+	if h := sc.requests[0].header; h.Get(md5Header)+h.Get(crcHeader) != "" {
+		t.Error("a range too long for it asks for a checksum")
 	}
 }
 
