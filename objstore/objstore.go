@@ -182,7 +182,7 @@ type LateMetadata interface {
 // bytes after Commit, if its metadata have SHA256Later for it. Commit succeeds whether
 // or not that can be done; the object that it returns has the sum if it was.
 type LateSHA256 interface {
-	SetSHA256(sum []byte)
+	SetSHA256(sum []byte) // nil takes back the one before
 }
 
 // Renamer is a Store that renames an object in one atomic call.

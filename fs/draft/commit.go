@@ -257,7 +257,10 @@ func (d *Draft) finish(ctx context.Context, s *stream, t Target) (objstore.Objec
 	if u, ok := s.up.(objstore.LateMetadata); ok {
 		meta, soft = withSum(t.metadata(s.id), sum), t.Soft
 		u.SetMetadata(meta)
-	} else if u, ok := s.up.(objstore.LateSHA256); ok && sum != nil && t.accepts(meta, soft) {
+	} else if u, ok := s.up.(objstore.LateSHA256); ok {
+		if !t.accepts(meta, soft) {
+			sum = nil // it goes into the metadata, see amend
+		}
 		u.SetSHA256(sum)
 	}
 	d.mu.Unlock()

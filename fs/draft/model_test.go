@@ -64,6 +64,7 @@ func model(t *rapid.T, dir string) {
 			return
 		}
 	}
+	m.last = true
 	if m.commit(t) {
 		r.reads(m.d, m.want)
 	}
@@ -78,6 +79,7 @@ type machine struct {
 	want   []byte
 	seed   uint64
 	flaky  bool
+	last   bool // nothing follows the commit
 }
 
 // now is the target that an early upload goes to.
@@ -126,7 +128,7 @@ func (m *machine) write(t *rapid.T, off, n int) bool {
 		m.mayLose()
 		return false
 	}
-	for m.flaky && errors.Is(err, objstore.ErrTransient) {
+	for m.flaky && (errors.Is(err, objstore.ErrTransient) || errors.Is(err, objstore.ErrThrottled) || errors.Is(err, objstore.ErrCond)) {
 		if !m.commit(t) { // takes notice of the failed early upload
 			return false
 		}
@@ -206,6 +208,10 @@ func (m *machine) commit(t *rapid.T) bool {
 	for tries := 0; m.flaky && err != nil && !errors.Is(err, ErrRewriteGone) && tries < 5; tries++ {
 		if !m.d.Dirty() && m.lastOf(m.key) != m.target.Cond.Version {
 			m.Fatalf("not dirty after %v", err)
+		}
+		if tries == 1 && !m.last && rapid.IntRange(0, 3).Draw(t, "later") == 0 {
+			m.faults.Clear()
+			return true // writes go on, of whatever came of it
 		}
 		if tries == 3 {
 			m.faults.Clear()

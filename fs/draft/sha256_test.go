@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pailfs/pailfs/objstore"
+	"github.com/pailfs/pailfs/objstore/faultstore"
 	"github.com/pailfs/pailfs/objstore/memstore"
 )
 
@@ -123,6 +124,28 @@ func TestSHA256WithLateMetadata(t *testing.T) {
 	r.commit(d, Target{Key: "k", Metadata: map[string]string{"mtime": "1"}})
 	if !r.noted(b) {
 		t.Error("no SHA-256")
+	}
+}
+
+// A commit that failed leaves no sum behind that a later one would take for its own.
+func TestSHA256AfterAFailedCommit(t *testing.T) {
+	for _, s3 := range []bool{false, true} {
+		r := newRig(t, memstore.Options{NoLateMetadata: s3, Caps: func(c *objstore.Caps) { c.MinPart = 4 * kib }},
+			Options{Memory: 64 * kib, PartSize: 8 * kib, SHA256: true})
+		d := r.pool.New()
+		d.Start(at("k"))
+		b := text(1, 400*kib)
+		r.fillWith(d, b)
+		r.faults.Add(faultstore.Rule{Op: faultstore.Commit, Count: 1, Err: objstore.ErrTransient})
+		_, err := d.Commit(r.ctx, Target{Key: "k"})
+		r.is(err, objstore.ErrTransient)
+		copy(b[127:], "changed")
+		r.write(d, []byte("changed"), 127)
+		r.commit(d, Target{Key: "k"})
+		if r.noted(b) {
+			t.Error("a sum that nobody can have computed")
+		}
+		r.end()
 	}
 }
 

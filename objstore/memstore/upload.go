@@ -206,7 +206,9 @@ func (u *upload) SetSHA256(sum []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.opt.Metadata = maps.Clone(u.opt.Metadata)
-	u.opt.Metadata[objstore.MetaSHA256] = hex.EncodeToString(sum)
+	if u.opt.Metadata[objstore.MetaSHA256] = objstore.SHA256Later; sum != nil {
+		u.opt.Metadata[objstore.MetaSHA256] = hex.EncodeToString(sum)
+	}
 }
 
 // AbortStale aborts the uploads below prefix that began before olderThan.

@@ -37,10 +37,9 @@ func (s *Store) Copy(ctx context.Context, dst, src string, opt objstore.CopyOpti
 	}
 	if o := headObject(src, from); opt.Metadata == nil && o.Metadata[objstore.MetaSHA256] == objstore.SHA256Later {
 		// The tag is of the ETag that the source has.
-		if o = s.noted(ctx, o); o.NotedSHA256() == nil {
-			delete(o.Metadata, objstore.MetaSHA256)
+		if o = s.noted(ctx, o); o.NotedSHA256() != nil {
+			opt.Metadata = o.Metadata
 		}
-		opt.Metadata = o.Metadata
 	}
 	f := s.facts.Load()
 	switch {

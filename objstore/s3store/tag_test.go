@@ -95,8 +95,8 @@ func TestSHA256OfAnotherObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := c.Metadata[objstore.MetaSHA256]; ok {
-		t.Errorf("a copy waits for a sum that will not come: %v", c.Metadata)
+	if there := stat(t, s, "c"); !maps.Equal(c.Metadata, theirs.Metadata) || there.NotedSHA256() != nil {
+		t.Errorf("of %v the copy has %v, stat says %v", theirs.Metadata, c.Metadata, there.Metadata)
 	}
 }
 
