@@ -142,9 +142,9 @@ func (r *Reader) whole(off, end int64) bool { return off == 0 && end == r.size }
 // transfer gets [off, end) into t. A body that breaks is opened again at the
 // next byte, or at the first where the checksum of all of it is to be had.
 func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
-	opened, try, whole := false, 0, r.whole(off, end)
+	opened, try, stalls, whole := false, 0, 0, r.whole(off, end)
 	for {
-		n, body, err := r.get(ctx, off, end, t)
+		n, body, err := r.get(ctx, off, end, t, stalls < maxStalls)
 		if err == nil {
 			return nil
 		}
@@ -154,7 +154,12 @@ func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
 		}
 		off += n
 		if n > 0 {
-			try = 0
+			try, stalls = 0, 0
+		}
+		if errors.Is(err, errStalled) {
+			stalls++
+			r.p.log.Debug("body stalled, opened again", "key", r.key, "off", off)
+			continue
 		}
 		opened = opened || body
 		// The store has tried enough to open the first body.
@@ -173,18 +178,29 @@ func (r *Reader) transfer(ctx context.Context, off, end int64, t target) error {
 }
 
 // get does one Get of [off, end). It returns how many bytes t took, and whether
-// there was a body.
-func (r *Reader) get(ctx context.Context, off, end int64, t target) (n int64, opened bool, err error) {
+// there was a body. With giveUp a body that stalls is errStalled.
+func (r *Reader) get(ctx context.Context, off, end int64, t target, giveUp bool) (n int64, opened bool, err error) {
 	cond := objstore.Cond{Version: r.version}
 	rg := objstore.Range{Off: off, Len: end - off}
 	if r.whole(off, end) {
 		rg = objstore.All
 	}
-	body, obj, err := r.p.store.Get(ctx, r.key, rg, cond)
-	if err != nil {
-		return 0, false, err
+	begun := time.Now()
+	a := r.open(ctx, rg, cond)
+	defer a.close()
+	if a.err != nil {
+		return 0, false, a.err
 	}
-	defer func() { _ = body.Close() }() // read to its end, or broken
+	body, obj := a.body, a.obj
+	w := r.p.pace.watch(a, begun, giveUp)
+	defer func() {
+		if silence := w.stop(); ctx.Err() == nil {
+			r.p.pace.note(silence)
+		}
+		if err != nil && context.Cause(a.ctx) == errStalled {
+			err = errStalled
+		}
+	}()
 	if r.version != "" && obj.Version != "" && obj.Version != r.version {
 		// A store that takes conditions and ignores them.
 		return 0, true, objstore.NewError("get", r.key, objstore.ErrCond, fmt.Errorf("version %q, want %q", obj.Version, r.version))
@@ -196,6 +212,7 @@ func (r *Reader) get(ctx context.Context, off, end int64, t target) (n int64, op
 		}
 		p = p[:min(int64(len(p)), end-off-n)]
 		m, err := body.Read(p)
+		w.heard()
 		if m > 0 && off+n+int64(m) == end {
 			// What the store finds out at the end of the body, it must say
 			// before the last bytes are handed out.

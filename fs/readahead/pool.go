@@ -59,6 +59,7 @@ type Pool struct {
 	parallel  int
 	log       *slog.Logger
 	segments  *segments
+	pace      pace
 
 	idle  time.Duration               // idleAfter, but in tests
 	pause func(try int) time.Duration // before a body is opened again
