@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,13 +25,10 @@ const (
 	faultLimit   = 10 * faultTimeout // the longest that a call may take, on a busy machine
 )
 
-var faults = []struct {
-	name string
-	f    fault
-	told bool // at once, so that it does not matter how long it lasts
-}{
+var faults = []faultCase{
 	{"connections are reset", faultReset, false},
 	{"connections are refused", nil, false},
+	{nameGone, nil, false},
 	{"no answer comes", faultStall, false},
 	{"answers are lost", faultLost, false},
 	{"answers break off in the middle", faultAnswers(half), false},
@@ -39,10 +37,22 @@ var faults = []struct {
 	{"500 InternalError", faultStatus(500, "InternalError"), false},
 	{"503 SlowDown", faultStatus(503, "SlowDown"), false},
 	{"429 TooManyRequests", faultStatus(429, "TooManyRequests"), false},
-	{"403 ExpiredToken", faultStatus(403, "ExpiredToken"), true},
+	{"400 ExpiredToken", faultStatus(400, "ExpiredToken"), false},
+	{"403 InvalidAccessKeyId", faultStatus(403, "InvalidAccessKeyId"), false},
+	{"403 AccessDenied", faultStatus(403, "AccessDenied"), true},
 	{"a bit of each upload is flipped", faultFlipUpload, false},
 	{"a bit of each object read is flipped", faultFlipDownload, false},
 }
+
+type faultCase struct {
+	name string
+	f    fault // nil for those that no request can meet
+	told bool  // at once, so that it does not matter how long it lasts
+}
+
+// nameGone is the case in which the server's name is not known to the name
+// service.
+const nameGone = "the server's name is unknown"
 
 // TestFaults: whatever goes wrong between pailfs and the store, every call
 // returns in time, nothing that was acknowledged is lost, errors reach the
@@ -51,14 +61,14 @@ var faults = []struct {
 func TestFaults(t *testing.T) {
 	var mu sync.Mutex
 	rows := make([]string, len(faults))
-	running := make(chan struct{}, 4)
+	running := make(chan struct{}, 6) // they wait most of the time
 	t.Run("each", func(t *testing.T) {
 		for i, c := range faults {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				running <- struct{}{}
 				defer func() { <-running }()
-				row := tryFault(t, c.name, c.f, c.told)
+				row := tryFault(t, c)
 				mu.Lock()
 				defer mu.Unlock()
 				rows[i] = row
@@ -81,22 +91,31 @@ type faultRig struct {
 	without string // a call that the server cannot do
 }
 
-func tryFault(t *testing.T, name string, f fault, told bool) string {
+func tryFault(t *testing.T, c faultCase) string {
 	p := newPlace(t, "s3")
 	r := &faultRig{p: p, proxy: newFaultProxy(t, p.bucket.endpoint.URL)}
 	p.source = p.bucket.source("http://" + r.proxy.addr)
-	r.m = p.mount(t, "--timeout="+faultTimeout.String(), "--attr-ttl=0")
-	hit := func() {
-		if f == nil {
-			r.proxy.refuse()
-		} else {
-			r.proxy.begin(f)
-		}
+	r.m = p.prepare(t)
+	hit := func() { r.proxy.begin(c.f) }
+	switch {
+	case c.name == nameGone:
+		r.proxy.names = newNameServer(t)
+		_, port, err := net.SplitHostPort(r.proxy.addr)
+		check(t, err)
+		p.source = p.bucket.source("http://" + net.JoinHostPort(serverName, port))
+		r.m.resolving(t, r.proxy.names)
+		hit = r.proxy.nameless
+	case c.f == nil:
+		hit = r.proxy.refuse
+	}
+	out, err := r.m.start("--timeout="+faultTimeout.String(), "--attr-ttl=0")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	r.settle(t)
 	hit()
 	passes := time.AfterFunc(faultPasses, func() {
-		if !told {
+		if !c.told {
 			r.proxy.lift(t)
 		}
 	})
@@ -119,7 +138,10 @@ func tryFault(t *testing.T, name string, f fault, told bool) string {
 		t.Logf("umount: %v", err) // it may tell again what close told
 	}
 	r.m.kill()
-	cells := []string{name}
+	if names := r.proxy.names; names != nil && names.asked.Load() == 0 {
+		t.Error("the name server was never asked while it did not know the name")
+	}
+	cells := []string{c.name}
 	for _, outcomes := range []map[string]string{passing, lasting} {
 		for _, call := range faultCalls {
 			cells = append(cells, outcomes[call])

@@ -20,6 +20,7 @@ type faultProxy struct {
 	pass  http.Handler
 	fault atomic.Pointer[fault]
 	met   atomic.Int64 // requests that a fault was done to
+	names *nameServer  // who knows the name of the proxy; nil where it has none
 
 	mu     sync.Mutex
 	server *http.Server // nil while connections are refused
@@ -64,6 +65,12 @@ func (p *faultProxy) listen() error {
 	return nil
 }
 
+// nameless makes the name of the proxy unknown. Connections that are there end.
+func (p *faultProxy) nameless() {
+	p.names.gone.Store(true)
+	p.refuse()
+}
+
 // refuse ends all connections; new ones are refused until the fault is lifted.
 func (p *faultProxy) refuse() {
 	p.mu.Lock()
@@ -85,6 +92,9 @@ func (p *faultProxy) begin(f fault) {
 // lift ends the fault.
 func (p *faultProxy) lift(t testing.TB) {
 	p.fault.Store(nil)
+	if p.names != nil {
+		p.names.gone.Store(false)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,7 +106,8 @@ func (p *place) pailfs(args ...string) (string, error) {
 	}
 	defer os.Remove(out.Name())
 	defer out.Close()
-	cmd := command(ctx, bin, args...)
+	argv := slices.Concat(p.wrap, []string{bin}, args)
+	cmd := command(ctx, argv[0], argv[1:]...)
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + runDir, "PAILFS_STATE_DIR=" + p.state, "PAILFS_RUN_DIR=" + filepath.Join(runDir, "run"),

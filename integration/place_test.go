@@ -18,6 +18,7 @@ type place struct {
 	env    []string // credentials, for pailfs
 	root   string   // where the bytes are, for plain and file
 	state  string   // the state directory of the mounts
+	wrap   []string // the command that runs pailfs; empty for none
 	bucket *s3Bucket
 	cloud  func(context.Context) ([]string, error) // all keys there are, also what List hides; for gcs and azure
 
