@@ -294,3 +294,26 @@ func TestFaultKill(t *testing.T) {
 	}
 	m.kill()
 }
+
+// TestOneConnectionStalls: what does not come through one connection is asked for
+// through another, long before the minute after which a connection that is silent ends.
+func TestOneConnectionStalls(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "s3")
+	want := p.fill(t, "f", 24<<20)
+	proxy := newFaultProxy(t, p.bucket.endpoint.URL)
+	p.source = p.bucket.source("http://" + proxy.addr)
+	m := p.mount(t, "--timeout=10m")
+	proxy.begin(faultStallOnce())
+	begun := time.Now()
+	got, err := os.ReadFile(filepath.Join(m.dir, "f"))
+	check(t, err)
+	if !bytes.Equal(got, want) {
+		t.Error(differ(want, got))
+	}
+	if took := time.Since(begun); took < time.Second || took > 45*time.Second {
+		t.Errorf("took %s: the stall was waited for, or there was none", took)
+	}
+	proxy.lift(t)
+	m.umount(t)
+}

@@ -195,6 +195,38 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.body.Write(b)
 }
 
+// faultStallOnce passes one half of the first answer that is large; the rest of it
+// does not come before the fault is lifted.
+func faultStallOnce() fault {
+	var met atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request, pass http.Handler, lifted <-chan struct{}) {
+		stop := func(w io.Writer, size int64) io.Writer {
+			if size < 256<<10 || met.Swap(true) {
+				return w
+			}
+			return &stopper{w, size / 2, lifted}
+		}
+		pass.ServeHTTP(&answer{ResponseWriter: w, change: stop}, r)
+	}
+}
+
+type stopper struct {
+	w      io.Writer
+	left   int64
+	lifted <-chan struct{}
+}
+
+func (s *stopper) Write(b []byte) (int, error) {
+	n, err := s.w.Write(b[:min(int64(len(b)), s.left)])
+	s.left -= int64(n)
+	if err == nil && s.left == 0 {
+		http.NewResponseController(s.w.(http.ResponseWriter)).Flush()
+		<-s.lifted
+		return n, io.ErrClosedPipe
+	}
+	return n, err
+}
+
 // half passes the first half of an answer, then the connection ends.
 func half(w io.Writer, size int64) io.Writer { return &halfWriter{w, size / 2} }
 
