@@ -244,7 +244,7 @@ func (r result) String() string {
 	}
 	s := fmt.Sprintf("%.2f s, %.2f s CPU, %.2f s CPU of the server", r.wall.Seconds(), r.usage.cpu.Seconds(), r.server.Seconds())
 	if n := r.counts.Requests; n > 0 {
-		s += fmt.Sprintf(", %d requests", n)
+		s += fmt.Sprintf(", %d requests and %d new connections", n, r.counts.Connections)
 	}
 	if r.note != "" {
 		s += ", " + r.note
