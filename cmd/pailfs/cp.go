@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pailfs/pailfs/cmd/pailfs/internal/transfer"
+	"github.com/pailfs/pailfs/mountopts"
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,8 @@ func cpCommand() *cobra.Command {
 		Short: "Copy objects between any two stores without mounting",
 		Long: "Copy objects between stores, or between a store and local files, in parallel, compared by checksum where both ends have\n" +
 			"one. With -r a directory and all below it: its contents where SOURCE ends in a slash, else with its name. After an\n" +
-			"interruption the same command with --update goes on with what is missing.\n" + locationHelp,
+			"interruption the same command with --update goes on with what is missing; so it does inside a large object that is fetched into\n" +
+			"a local file, of which NAME.pailfs-part and NAME.pailfs-parts have what is there, if the object is still the same.\n" + locationHelp,
 		Example: "  pailfs cp db.dump s3://backups/db/\n  pailfs cp -r --update s3://backups/db/ gs://copies/db/",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
@@ -103,6 +105,20 @@ func copyOne(ctx context.Context, from, to location, f cpFlags, t *tally) error 
 	}
 	defer pair.close()
 	c := &transfer.Copier{Src: pair.src, Dst: pair.dst, Same: pair.same, Parallel: f.parallel, Update: f.update, Absent: f.noClobber}
+	if to.plain {
+		root, err := os.OpenRoot(to.path())
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		c.Local = &transfer.Local{Root: root, Source: mountopts.Redact(from.dir), Check: func(file io.Reader, want objstore.Checksums) error {
+			h := newHashes()
+			if _, err := io.Copy(h, file); err != nil {
+				return err
+			}
+			return h.compare(want)
+		}}
+	}
 	var m meter
 	if isTerminal(os.Stderr) && !f.quiet {
 		m.bar = newBar(os.Stderr, 0, "copying")

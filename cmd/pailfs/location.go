@@ -95,6 +95,15 @@ func storeRoot(dir, key string) (root, below string, found bool) {
 // String is the location as one can be given it again, without secrets.
 func (l location) String() string { return mountopts.Redact(l.dir) + "/" + l.key }
 
+// path is that of the local directory that a location is in.
+func (l location) path() string {
+	u, err := url.Parse(l.dir)
+	if err != nil {
+		return ""
+	}
+	return u.Path
+}
+
 // isDirectory says whether a location names all that is somewhere.
 func (l location) isDirectory() bool { return l.key == "" || strings.HasSuffix(l.key, "/") }
 
@@ -151,7 +160,7 @@ func openLocation(ctx context.Context, l location, readOnly, create bool) (objst
 		return nil, nil, scrubbed(o, explainOpen(ctx, o, err))
 	}
 	if l.plain {
-		return &plainDirectory{s, filepath.Join(strings.TrimPrefix(l.dir, "file://"), privateDir)}, o, nil
+		return &plainDirectory{s, filepath.Join(l.path(), privateDir)}, o, nil
 	}
 	return s, o, nil
 }

@@ -18,10 +18,11 @@ import (
 // Copier copies. Its methods are safe for concurrent use.
 type Copier struct {
 	Src, Dst objstore.Store
-	Same     bool // both are one store: objects are copied inside the provider
-	Parallel int  // parts in flight, each of them in memory: 0 is 8
-	Update   bool // leave out what is there already, see upToDate
-	Absent   bool // fail where an object is there
+	Same     bool   // both are one store: objects are copied inside the provider
+	Parallel int    // parts in flight, each of them in memory: 0 is 8
+	Update   bool   // leave out what is there already, see upToDate
+	Absent   bool   // fail where an object is there
+	Local    *Local // Dst is a directory of plain files, this one; else nil
 
 	// Arrived is told of bytes that the destination has; nil does not care.
 	Arrived func(n int64)
@@ -82,6 +83,8 @@ func (c *Copier) Copy(ctx context.Context, src objstore.Object, dst string) (cop
 	switch {
 	case c.Same:
 		made, err = c.inside(ctx, src, dst)
+	case c.Local != nil && src.Size > c.part:
+		made, err = c.fetch(ctx, src, dst)
 	case src.Size <= min(c.part, c.Dst.Caps().MaxPut):
 		opt.Checksums = src.Checksums
 		made, err = c.whole(ctx, src, dst, opt)
