@@ -48,6 +48,11 @@ type Config struct {
 	// are composed; "" means DefaultPrivate. They are left out of listings.
 	Private string
 
+	// StateDir is a directory of the local disk, for nothing else, that remembers
+	// which temporary objects are of this process, for AbortStale. "" remembers
+	// none.
+	StateDir string
+
 	Limits *wire.Limits // nil for none
 
 	Log *slog.Logger // nil discards

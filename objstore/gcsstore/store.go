@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/option"
 	raw "google.golang.org/api/storage/v1"
 
+	"github.com/pailfs/pailfs/internal/registry"
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -32,7 +33,10 @@ type Store struct {
 		name string // the storage class of objects written without one; "" until known
 	}
 
-	removing sync.WaitGroup // of temporary objects that have served
+	own      string             // what the names of temporary objects of this process begin with
+	registry *registry.Registry // says so to the next process; nil without a state directory
+	removing sync.WaitGroup     // of temporary objects that have served
+	leaves   atomic.Bool        // some could not be removed
 }
 
 var (
@@ -77,6 +81,9 @@ func newStore(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s.tokens = tokens
+	if err := s.register(); err != nil {
+		return nil, fmt.Errorf("gcs: state directory: %w", err)
+	}
 	return s, nil
 }
 
@@ -100,7 +107,7 @@ func newStoreWith(ctx context.Context, c Config, client *http.Client, transport 
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	s := &Store{client: gcs, raw: service, transport: transport, cfg: c}
+	s := &Store{client: gcs, raw: service, transport: transport, cfg: c, own: ownPrefix(c)}
 	s.facts.Store(&facts{honoured: c.google(), headers: c.google()})
 	return s, nil
 }
@@ -127,7 +134,7 @@ func (s *Store) read(key string) *storage.ObjectHandle {
 // Close waits for temporary objects to be removed and drops the connections.
 func (s *Store) Close() error {
 	s.removing.Wait()
-	err := s.client.Close()
+	err := errors.Join(s.unregister(), s.client.Close())
 	s.transport.CloseIdleConnections()
 	return err
 }

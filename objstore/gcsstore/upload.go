@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"cloud.google.com/go/storage"
 
@@ -63,9 +62,7 @@ func (s *Store) NewUpload(ctx context.Context, key string, opt objstore.PutOptio
 	}
 	return &upload{
 		s: s, key: key, opt: opt,
-		// The date is for people who find what a crash left. One directory for all:
-		// where directories are real, they would stay.
-		id:      s.cfg.Private + time.Now().UTC().Format("20060102T150405Z-") + rand.Text(),
+		id:      s.own + "-" + rand.Text(),
 		parts:   map[int]part{},
 		sources: map[sourceID]*storage.ObjectAttrs{},
 		temps:   map[string]struct{}{},
@@ -252,6 +249,7 @@ func (u *upload) Abort(ctx context.Context) error {
 	names := u.takeTemps()
 	left, err := u.s.remove(ctx, names)
 	if err != nil {
+		u.s.leaves.Store(true)
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		for _, name := range left { // for another Abort

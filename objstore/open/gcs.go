@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,9 @@ func (src *source) parseGCS(u *url.URL) error {
 func openGCS(ctx context.Context, src source, opt Options) (objstore.Store, error) {
 	c := src.gcs
 	c.ConnectTimeout, c.RequestTimeout, c.Retry, c.Limits, c.Log = opt.ConnectTimeout, opt.RequestTimeout, opt.Retry, opt.Limits, opt.Log
+	if opt.StateDir != "" && !opt.ReadOnly {
+		c.StateDir = filepath.Join(opt.StateDir, "gcs-uploads")
+	}
 	s, err := gcsstore.New(ctx, c)
 	if err != nil {
 		return nil, err
