@@ -31,6 +31,7 @@ type life struct {
 	counter *countstore.Counter  // of the store
 	cache   func() control.Cache // nil without a cache
 	opts    *mountopts.Options
+	prices  *prices // of requests; nil where they are not known
 	log     *slog.Logger
 	level   *slog.LevelVar
 	http    *listen.Server // nil without --listen
@@ -50,7 +51,7 @@ type life struct {
 }
 
 func newLife(srv server, store *opened, o *mountopts.Options, out *logOutput, lock *control.Lock) *life {
-	l := &life{srv: srv, store: store, counter: store.counter, opts: o, log: out.log, level: out.level, lock: lock,
+	l := &life{srv: srv, store: store, counter: store.counter, opts: o, prices: pricesOf(o), log: out.log, level: out.level, lock: lock,
 		started: time.Now(), pid: os.Getpid(), grace: 3 * time.Second, findUser: who,
 		gone: make(chan struct{}), detach: make(chan struct{}), over: make(chan struct{})}
 	go func() {

@@ -29,6 +29,7 @@ func (l *life) Status() *control.Status {
 		at := count.LastCommit.UTC()
 		s.LastCommit = &at
 	}
+	s.Cost = l.prices.cost(count.Calls)
 	if l.cache != nil {
 		c := l.cache()
 		s.Cache = &c

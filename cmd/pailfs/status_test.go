@@ -35,6 +35,7 @@ func TestStatusText(t *testing.T) {
 		Failed:    []control.Unsaved{{Key: "lost", Size: 3, Err: "gone", Kept: "lost.partial"}},
 		Transfers: []control.Transfer{{Key: "db.dump", Direction: "up", Bytes: 1 << 30, Rate: 1 << 20}, {Key: "r", Direction: "down", Bytes: 1, Size: 2}},
 		Calls:     map[string]control.Calls{"put": {Calls: 4, Seconds: 2, Bytes: 1024, Errors: map[string]int64{"throttled": 1, "quota": 2}}, "stat": {Calls: 1}},
+		Cost:      &control.Cost{USD: 0.01309, Basis: "list prices"},
 		Cache:     &control.Cache{Used: 1 << 20, Limit: 1 << 30, Hits: 8, Misses: 2, Errors: 1},
 	}
 	before := s
@@ -42,6 +43,7 @@ func TestStatusText(t *testing.T) {
 	want := `s3://b/p at /mnt: failing: no
 process 7, up 3h0m0s, pailfs 1
 sent 3.0 GiB (1.0 GiB/s), received 5 B (0 B/s), 2 files committed, the last 1m0s ago
+requests cost about 0.013 USD, at list prices
 
 not committed yet:
   db.dump        1.0 GiB of 4.0 GiB sent  open for writing for 9s

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,11 @@ func printStatus(out io.Writer, s control.Status, before *control.Status) error 
 		spoken = fmt.Sprintf(", the last %s ago", s.Now.Sub(*s.LastCommit).Round(time.Second))
 	}
 	fmt.Fprintf(w, "sent %s%s, received %s%s, %d files committed%s\n", readable(s.Sent), up, readable(s.Received), down, s.Commits, spoken)
+	if c := s.Cost; c != nil {
+		fmt.Fprintf(w, "requests cost about %s USD, at %s\n", usd(c.USD), c.Basis)
+	} else if !strings.HasPrefix(s.Source, "file:") {
+		fmt.Fprintf(w, "requests cost an unknown amount: no prices of this provider are known\n")
+	}
 	printFiles(w, s)
 	if len(s.Transfers) > 0 {
 		fmt.Fprintf(w, "\ntransfers:\n")
@@ -60,6 +66,14 @@ func printStatus(out io.Writer, s control.Status, before *control.Status) error 
 		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", op, c.Calls, mean.Round(100*time.Microsecond), readable(c.Bytes), errorKinds(c.Errors))
 	}
 	return w.Flush()
+}
+
+// usd shows an amount of money with at least two digits that mean something.
+func usd(amount float64) string {
+	if amount >= .1 || amount == 0 {
+		return strconv.FormatFloat(amount, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(amount, 'f', max(2, 1-int(math.Floor(math.Log10(amount)))), 64)
 }
 
 func printFiles(w io.Writer, s control.Status) {

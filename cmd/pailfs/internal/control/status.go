@@ -33,7 +33,15 @@ type Status struct {
 	Commits    int64            `json:"commits"`
 	LastCommit *time.Time       `json:"last_commit,omitempty"`
 
+	Cost *Cost `json:"cost,omitempty"` // of these calls; nil where prices are not known
+
 	Cache *Cache `json:"cache,omitempty"` // nil without one
+}
+
+// Cost is an estimate of what requests cost, at published prices.
+type Cost struct {
+	USD   float64 `json:"usd"`
+	Basis string  `json:"basis"` // whose prices, of when
 }
 
 // File is one that the store does not have as it is here.

@@ -53,6 +53,7 @@ func newFake(t *testing.T) *fakeSource {
 		Failed:      []control.Unsaved{{Key: "lost", Err: "quota"}},
 		Transfers:   []control.Transfer{{Key: "b", Direction: countstore.Up}},
 		Calls:       map[string]control.Calls{"put": {Calls: 1, Bytes: 4}},
+		Cost:        &control.Cost{USD: 0.25, Basis: "list prices"},
 		Cache:       &control.Cache{Used: 1, Limit: 2, Hits: 3, Misses: 4, Errors: 5},
 	}}
 }
@@ -76,7 +77,7 @@ func TestMetrics(t *testing.T) {
 		"pailfs_failed_files_total 1", `pailfs_transfers{direction="up"} 1`, `pailfs_transfers{direction="down"} 0`,
 		`pailfs_store_bytes_total{call="put"} 4`, `pailfs_store_errors_total{call="stat",kind="not-found"} 1`,
 		`pailfs_store_call_duration_seconds_count{call="put"} 1`, `pailfs_store_call_duration_seconds_bucket{call="put",le="60"} 1`,
-		"pailfs_cache_used_bytes 1", "pailfs_cache_misses_total 4", "pailfs_cache_errors_total 5", "go_goroutines", "process_open_fds",
+		"pailfs_request_cost_usd_total 0.25", "pailfs_cache_used_bytes 1", "pailfs_cache_misses_total 4", "pailfs_cache_errors_total 5", "go_goroutines", "process_open_fds",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)

@@ -35,6 +35,7 @@ var (
 	callBytes   = describe("store_bytes_total", "Bytes of bodies, by call of the store.", "call")
 	callErrors  = describe("store_errors_total", "Errors of the store, by call and kind. not-found and condition are answers, no failures.", "call", "kind")
 	callTime    = describe("store_call_duration_seconds", "How long calls of the store took.", "call")
+	cost        = describe("request_cost_usd_total", "Estimate of what the calls of the store cost, at published prices; see the status for whose.")
 	cacheUsed   = describe("cache_used_bytes", "Size of the cache of blocks.")
 	cacheLimit  = describe("cache_limit_bytes", "Budget of the cache of blocks.")
 	cacheHits   = describe("cache_hits_total", "Blocks read from the cache.")
@@ -44,7 +45,7 @@ var (
 
 func (mount) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{info, healthy, startTime, sent, received, commits, lastCommit, uncommitted, pending, failed,
-		transfers, callBytes, callErrors, callTime, cacheUsed, cacheLimit, cacheHits, cacheMisses, cacheErrors} {
+		transfers, callBytes, callErrors, callTime, cost, cacheUsed, cacheLimit, cacheHits, cacheMisses, cacheErrors} {
 		out <- d
 	}
 }
@@ -83,6 +84,9 @@ func (m mount) Collect(out chan<- prometheus.Metric) {
 	}
 	for direction, n := range under {
 		gauge(transfers, float64(n), direction)
+	}
+	if c := s.Cost; c != nil {
+		out <- prometheus.MustNewConstMetric(cost, prometheus.CounterValue, c.USD)
 	}
 	if c := s.Cache; c != nil {
 		gauge(cacheUsed, float64(c.Used))
