@@ -38,9 +38,9 @@
 //  2. parts that were sent, and written completely since the last commit, of files
 //     written in order. The first part of a new file is exempt: pg_dump and others
 //     write it again at the end. With KeepSent they go to the cache directory, else
-//     they are gone;
+//     they are gone. With SHA256, parts behind a hole that is not summed yet wait;
 //  3. what is on its way: complete parts are sent without further delay, and the
-//     reclaimer waits for one to arrive;
+//     reclaimer waits for one to arrive. Then parts of 2 that are not summed;
 //  4. dirty bytes to the cache directory, as far as it has room;
 //  5. dirty bytes of the draft that has most of them, to a private object (a spill).
 //     They are a piece like any other from then on. First go parts that were sent and
@@ -61,6 +61,14 @@
 // Beyond the budget a draft uses some heap for its list of pieces (when they are too
 // many, the content is written to one private object), the pool 4 parts for putting
 // parts together, and 1 MiB for each part in flight that is streamed.
+//
+// # SHA-256
+//
+// The sum in the metadata is one of the bytes that are sent: of one Put as a whole, of
+// parts (with Options.SHA256) as a running sum from the first byte on, continued
+// when a part is sent or dropped, up to the first hole. A change of what is summed
+// starts it anew at the commit, if all bytes are in memory then. A copy inside the
+// store takes the sum of its source along; where none is known the object has none.
 //
 // # What cannot be done
 //

@@ -69,6 +69,7 @@ func (p *Pool) reclaim() {
 		case p.underWay(drafts):
 			<-event
 		case p.reclaimFrom(drafts, want, (*Draft).dropSent) > 0: // has just arrived
+		case p.reclaimFrom(drafts, want, (*Draft).dropUnsummed) > 0:
 		case p.reclaimFrom(drafts, want, (*Draft).dropToDisk) > 0:
 		case p.spill(drafts, want):
 			<-event
@@ -185,7 +186,7 @@ func (d *Draft) dropSent(want int64) int64 {
 		}
 		switch {
 		case s.kept(i) || i < s.head:
-		case !p.valid(d.size) || p.end > d.size || !d.written(p):
+		case !p.valid(d.size) || p.end > d.size || !d.written(p) || !d.summed(p.end):
 			if low < 0 {
 				low = i
 			}
@@ -203,6 +204,15 @@ func (d *Draft) dropSent(want int64) int64 {
 		d.sweep()
 	}
 	return freed
+}
+
+// dropUnsummed is dropSent that does without the SHA-256 of the file.
+func (d *Draft) dropUnsummed(want int64) int64 {
+	if !d.p.opt.SHA256 || d.stream == nil || d.sum.late {
+		return 0
+	}
+	d.sum.late = true
+	return d.dropSent(want)
 }
 
 // written reports whether every byte of the part was written since the last commit.

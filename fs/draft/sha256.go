@@ -60,19 +60,35 @@ func (d *Draft) sumEarly(end int64) {
 	}
 	for more := true; more; {
 		d.mu.Lock()
-		more = !d.sum.late && d.step(end)
+		more = !d.sum.late && d.step(end, true)
 		d.mu.Unlock()
 	}
 }
 
+// summed reports whether all bytes in front of end are summed, or cannot be any
+// more. A hole may still be filled. The caller holds mu.
+func (d *Draft) summed(end int64) bool {
+	if !d.p.opt.SHA256 || d.sum.late {
+		return true
+	}
+	for d.step(end, true) {
+	}
+	for p := range d.pieces.in(d.sum.n, end) {
+		if p.off == d.sum.n && !d.staged.Covers(p.off, p.off+1) {
+			return true
+		}
+	}
+	return d.sum.n >= end
+}
+
 // step sums some bytes in front of end, and reports whether there are more that are
-// at hand. The caller holds mu.
-func (d *Draft) step(end int64) bool {
+// at hand. A hole is none of them as long as the kernel may fill it. The caller holds mu.
+func (d *Draft) step(end int64, early bool) bool {
 	end = min(end, d.size)
 	off := d.sum.n
 	stop := min(end, off+sumStep)
 	for _, s := range d.segs(off, stop, &d.staged) {
-		if s.kind == remote {
+		if s.kind == remote || s.kind == zeros && early {
 			stop = s.off
 			break
 		}
@@ -107,7 +123,7 @@ func (d *Draft) wholeSum(ctx context.Context) []byte {
 			return nil
 		}
 	}
-	for d.step(d.size) {
+	for d.step(d.size, false) {
 		d.mu.Unlock() // others may read meanwhile
 		d.mu.Lock()
 		if ctx.Err() != nil {

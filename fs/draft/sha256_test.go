@@ -80,6 +80,16 @@ func TestSHA256OfParts(t *testing.T) {
 		{name: "in order", memory: 64 * kib, do: ordered, noted: true},
 		{name: "in order, not asked for", memory: 64 * kib, do: ordered, off: true},
 		{name: "in order, metadata fixed before", memory: 64 * kib, do: ordered, s3: true, noted: true},
+		{name: "a hole that is filled when later parts were sent", memory: 64 * kib, do: func(r *rig, d *Draft, b []byte) {
+			write := func(off, end int) { r.write(d, b[off:end], int64(off)) }
+			write(0, 20*kib)
+			write(24*kib, 56*kib)
+			r.until("a part behind the hole is sent", func() bool { return r.faults.Count(faultstore.Part, "k") >= 3 })
+			write(20*kib, 24*kib)
+			for off := 56 * kib; off < size; off += 4 * kib {
+				write(off, off+4*kib)
+			}
+		}, noted: true},
 		{name: "the head again at the end", memory: 64 * kib, do: func(r *rig, d *Draft, b []byte) {
 			ordered(r, d, b)
 			r.write(d, text(2, 4000), 127)
