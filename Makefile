@@ -99,7 +99,7 @@ integration: build
 	$(GO) test $(TAGS) -p $(PROCS) -timeout 30m ./integration/...
 
 soak: build
-	PAILFS_TEST_CRASHES=500 $(GO) test $(TAGS) -v -timeout 24h -run '^(TestP6KilledAtRandom|TestModel)$$' ./integration -rapid.checks=20000
+	PAILFS_TEST_CRASHES=500 PAILFS_TEST_CRASH_TARGETS=file,s3,gcs $(GO) test $(TAGS) -v -timeout 24h -run '^(TestP6KilledAtRandom|TestModel)$$' ./integration -rapid.checks=20000
 	PAILFS_TEST_LARGE=1024 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/.*/Large' ./integration
 	PAILFS_TEST_LARGE=8192 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/minio/Bounded' ./integration
 

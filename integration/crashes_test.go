@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/pailfs/pailfs/integration/servers"
 	"github.com/pailfs/pailfs/objstore"
 	"golang.org/x/sys/unix"
 )
@@ -53,18 +54,28 @@ func TestP6KilledAtRandom(t *testing.T) {
 			}
 		}
 		h.end(t)
-	}, mountTargets...)
+	}, crashTargets()...)
+}
+
+// crashTargets are the kinds of place: of PAILFS_TEST_CRASH_TARGETS, with commas
+// between, or those that need no cloud.
+func crashTargets() []string {
+	if kinds := os.Getenv("PAILFS_TEST_CRASH_TARGETS"); kinds != "" {
+		return strings.Split(kinds, ",")
+	}
+	return mountTargets
 }
 
 // crashHarness is a bucket and what must be in it.
 type crashHarness struct {
-	p       *place
-	r       *rand.Rand
-	server  *settler        // the way to it, for S3
-	foreign objstore.Upload // somebody else's, unfinished
-	others  []string        // uploads that are not ours
-	empty   int             // uploads found that never had a part
-	dying   atomic.Bool     // the mount is being killed
+	p          *place
+	r          *rand.Rand
+	server     *settler        // the way to it; nil for a directory
+	foreign    objstore.Upload // somebody else's, unfinished
+	foreignKey string          // where it goes: a key that we write too, if the store allows that
+	others     []string        // uploads that are not ours
+	empty      int             // uploads found that never had a part
+	dying      atomic.Bool     // the mount is being killed
 
 	mu    sync.Mutex
 	l     *ledger
@@ -72,21 +83,28 @@ type crashHarness struct {
 	hit   int // renames of directories that a crash broke off
 }
 
-// Keys of somebody else: an unfinished upload to a key that we write too, and
-// a private object of a mount on another machine.
-const (
-	foreignKey     = "over"
-	foreignPrivate = ".pailfs/tmp/another/1"
-)
+// foreignPrivate is a private object of a mount on another machine.
+const foreignPrivate = ".pailfs/tmp/another/1"
 
 // crashDirs are there before the first writer.
 var crashDirs = []string{"small/", "large/", "log/", "tree/"}
 
 func newCrashHarness(t *testing.T, p *place, seed uint64) *crashHarness {
 	h := &crashHarness{p: p, l: newLedger(), r: rand.New(rand.NewPCG(seed, 0))}
-	if p.kind == "s3" {
+	h.foreignKey = "over"
+	switch p.kind {
+	case "s3":
 		h.server = newSettler(t, p.bucket.endpoint.URL)
 		p.source = p.bucket.source("http://" + h.server.Addr().String())
+	case "gcs":
+		h.server = newSettler(t, servers.GCS(t).URL)
+		p.store(t) // looks at the server itself
+		p.source = sourceAt(t, p.source, "http://"+h.server.Addr().String()+"/storage/v1")
+	case "azure":
+		h.server = newSettler(t, servers.Azure(t).Host())
+		p.store(t)
+		p.source = sourceAt(t, p.source, "http://"+h.server.Addr().String())
+		h.foreignKey = "theirs" // whoever commits there ends the uploads of all others
 	}
 	for _, dir := range crashDirs {
 		_, err := p.store(t).Put(t.Context(), dir, section(nil), objstore.PutOptions{})
@@ -94,7 +112,7 @@ func newCrashHarness(t *testing.T, p *place, seed uint64) *crashHarness {
 	}
 	_, err := p.store(t).Put(t.Context(), foreignPrivate, section([]byte("theirs")), objstore.PutOptions{})
 	check(t, err)
-	h.foreign, err = p.store(t).NewUpload(t.Context(), foreignKey, objstore.PutOptions{})
+	h.foreign, err = p.store(t).NewUpload(t.Context(), h.foreignKey, objstore.PutOptions{})
 	check(t, err)
 	check(t, h.foreign.PutPart(t.Context(), 1, section(noise(99, partSize))))
 	h.others = p.uploads(t)
@@ -328,7 +346,7 @@ func (h *crashHarness) end(t *testing.T) {
 	}
 	_, err := h.foreign.Commit(t.Context(), 1)
 	check(t, err)
-	h.p.holds(t, foreignKey, noise(99, partSize), "committed by its owner")
+	h.p.holds(t, h.foreignKey, noise(99, partSize), "committed by its owner")
 	t.Logf("%d acknowledged calls, %d broken renames of directories, %d uploads without a part", h.acked, h.hit, h.empty)
 	if h.empty == 0 {
 		h.p.leftovers(t)

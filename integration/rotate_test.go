@@ -119,7 +119,7 @@ func accountRotation(t *testing.T) rotation {
 	})
 	proxy := gate.before(t, servers.GCS(t).URL)
 	file := filepath.Join(tempDir(t), "key.json")
-	p.source = sourceAt(t, p.source, "http://"+proxy.addr+"/storage/v1", file)
+	p.source = sourceAt(t, p.source, "http://"+proxy.addr+"/storage/v1", "credentials", file)
 	key := privateKey(t)
 	return rotation{p, proxy, gate, func(name string) {
 		text, err := json.Marshal(map[string]string{
@@ -156,15 +156,19 @@ func signatureRotation(t *testing.T) rotation {
 	})
 	proxy := gate.before(t, ep.Host())
 	file := filepath.Join(tempDir(t), "signature")
-	p.source = sourceAt(t, p.source, "http://"+proxy.addr, file)
+	p.source = sourceAt(t, p.source, "http://"+proxy.addr, "credentials", file)
 	return rotation{p, proxy, gate, func(name string) { replaceFile(t, file, signatures[name]) }}
 }
 
-// sourceAt is a source with another endpoint, and credentials in a file.
-func sourceAt(t *testing.T, source, endpoint, file string) string {
+// sourceAt is a source at another endpoint, with more parameters: name, value.
+func sourceAt(t *testing.T, source, endpoint string, more ...string) string {
 	u, err := url.Parse(source)
 	check(t, err)
-	u.RawQuery = url.Values{"endpoint": {endpoint}, "credentials": {file}}.Encode()
+	q := url.Values{"endpoint": {endpoint}}
+	for i := 0; i < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	u.RawQuery = q.Encode()
 	return u.String()
 }
 
