@@ -23,6 +23,7 @@ const scope = "https://storage.azure.com/.default"
 // one of the three, or none.
 type access struct {
 	client    *container.Client
+	options   azcore.ClientOptions // of every client
 	key       *container.SharedKeyCredential
 	signature *signature
 	token     azcore.TokenCredential
@@ -30,7 +31,8 @@ type access struct {
 
 func newAccess(c Config, transport policy.Transporter) (a access, err error) {
 	url := c.Endpoint + "/" + c.Container
-	options := &container.ClientOptions{ClientOptions: clientOptions(c, transport)}
+	a.options = clientOptions(c, transport)
+	options := &container.ClientOptions{ClientOptions: a.options}
 	switch {
 	case c.AccountKey != "":
 		if a.key, err = container.NewSharedKeyCredential(c.Account, c.AccountKey); err != nil {
@@ -47,7 +49,7 @@ func newAccess(c Config, transport policy.Transporter) (a access, err error) {
 		a.client, err = container.NewClientWithNoCredential(url, options)
 		return a, err
 	}
-	chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: clientOptions(c, transport)})
+	chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: a.options})
 	if err != nil {
 		return a, err
 	}
