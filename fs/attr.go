@@ -3,17 +3,16 @@ package fs
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/url"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/pailfs/pailfs/fs/draft"
+	"github.com/pailfs/pailfs/internal/filemeta"
 	"github.com/pailfs/pailfs/objstore"
 )
 
@@ -21,10 +20,10 @@ import (
 // of the file type, times in seconds with a fraction, xattr as the JSON object
 // of s3fs (values in base64, the whole percent-encoded).
 const (
-	metaMode  = "mode"
+	metaMode  = filemeta.Mode
 	metaUID   = "uid"
 	metaGID   = "gid"
-	metaMtime = "mtime"
+	metaMtime = filemeta.Mtime
 	metaAtime = "atime"
 	metaXattr = "xattr"
 )
@@ -65,7 +64,7 @@ func (m *mount) decodeAttr(obj objstore.Object, typ uint32) attr {
 		case draft.MetaID, objstore.MetaSHA256:
 			continue
 		case metaMode:
-			if mode, ok := parseMode(v); ok {
+			if mode, ok := filemeta.ParseMode(v); ok {
 				if t := mode & syscall.S_IFMT; typ == syscall.S_IFREG && t == syscall.S_IFLNK {
 					a.mode = mode
 				} else {
@@ -87,12 +86,12 @@ func (m *mount) decodeAttr(obj objstore.Object, typ uint32) attr {
 				continue
 			}
 		case metaMtime:
-			if t, ok := parseTime(v); ok {
+			if t, ok := filemeta.ParseTime(v); ok {
 				a.mtime, a.mtimeSet = t, true
 				continue
 			}
 		case metaAtime:
-			if t, ok := parseTime(v); ok {
+			if t, ok := filemeta.ParseTime(v); ok {
 				a.atime = t
 				continue
 			}
@@ -117,20 +116,20 @@ func (a *attr) encode() (must, soft map[string]string) {
 	if must == nil {
 		must = map[string]string{}
 	}
-	must[metaMode] = strconv.FormatUint(uint64(a.mode), 10)
+	must[metaMode] = filemeta.FormatMode(a.mode)
 	must[metaUID] = strconv.FormatUint(uint64(a.uid), 10)
 	must[metaGID] = strconv.FormatUint(uint64(a.gid), 10)
 	if len(a.xattr) > 0 {
 		must[metaXattr] = formatXattr(a.xattr)
 	}
 	if !a.atime.IsZero() {
-		must[metaAtime] = formatTime(a.atime)
+		must[metaAtime] = filemeta.FormatTime(a.atime)
 	}
 	if a.mtimeSet {
-		must[metaMtime] = formatTime(a.mtime)
+		must[metaMtime] = filemeta.FormatTime(a.mtime)
 		return must, nil
 	}
-	return must, map[string]string{metaMtime: formatTime(a.mtime)}
+	return must, map[string]string{metaMtime: filemeta.FormatTime(a.mtime)}
 }
 
 // fill writes the attributes for the kernel.
@@ -149,40 +148,6 @@ func (a *attr) fill(out *fuse.Attr) {
 		at = a.mtime
 	}
 	out.SetTimes(&at, &a.mtime, &a.ctime)
-}
-
-func parseMode(v string) (uint32, bool) {
-	base := 10
-	if strings.HasPrefix(v, "0") {
-		base = 8 // rclone
-	}
-	n, err := strconv.ParseUint(v, base, 32)
-	return uint32(n), err == nil
-}
-
-func formatTime(t time.Time) string {
-	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
-}
-
-// parseTime understands seconds with a fraction of any length (s3fs, rclone)
-// and RFC 3339 (rclone).
-func parseTime(v string) (time.Time, bool) {
-	if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
-		return t, true
-	}
-	secs, frac, _ := strings.Cut(v, ".")
-	s, err := strconv.ParseInt(secs, 10, 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	var ns int64
-	if frac != "" {
-		frac = (frac + "000000000")[:9]
-		if ns, err = strconv.ParseInt(frac, 10, 64); err != nil || ns < 0 {
-			return time.Time{}, false
-		}
-	}
-	return time.Unix(s, ns), true
 }
 
 func parseXattr(v string) (map[string][]byte, bool) {

@@ -18,7 +18,7 @@ type layer struct {
 // cmd -> {mountopts, objstore/open, cache, fs}; fs -> {fs/*, objstore, cache};
 // open -> drivers -> objstore -> the standard library.
 var layers = []layer{
-	{"cmd", []string{"mountopts", "objstore", "objstore/open", "objstore/countstore", "objstore/retrystore", "cache/...", "fs"}},
+	{"cmd", []string{"mountopts", "objstore", "objstore/open", "objstore/countstore", "objstore/retrystore", "cache/...", "fs", "internal/..."}},
 	{"mountopts", nil},
 	{"fs", []string{"objstore", "cache/...", "internal/..."}},
 	{"cache", []string{"objstore"}},
