@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCommandsOnAStore: ls, du, cp and rm do on a server what they do on files,
@@ -51,12 +52,43 @@ func TestCommandsOnAStore(t *testing.T) {
 		if out := do("du", "-sb", at("copy/")); !strings.Contains(out, " 2 objects") {
 			t.Errorf("du: %q", out)
 		}
+		keepsAttributes(t, p, at, do)
 		do("rm", "-r", at("copy"))
 		if out, err := p.pailfs("ls", at("copy")); err == nil {
 			t.Errorf("after rm there is still %q", out)
 		}
 		p.leftovers(t)
 	}, mountTargets...)
+}
+
+// keepsAttributes: with --preserve modes and mtimes go into a store, are seen in a
+// mount of it, and come back.
+func keepsAttributes(t *testing.T, p *place, at func(string) string, do func(...string) string) {
+	from, back := tempDir(t), tempDir(t)
+	when := time.Unix(1_600_000_000, 123456789)
+	mode := map[string]os.FileMode{"small": 0o640, "large": 0o755}
+	for name, size := range map[string]int{"small": 1, "large": partSize + 16<<20} {
+		path := filepath.Join(from, name)
+		check(t, os.WriteFile(path, noise(2, size), 0o600))
+		check(t, os.Chmod(path, mode[name]))
+		check(t, os.Chtimes(path, when, when))
+	}
+	do("cp", "-rp", from+"/", at("kept/"))
+	do("cp", "-rp", at("kept/"), back+"/")
+	if out := do("cp", "-rpu", at("kept/"), back+"/"); !strings.HasPrefix(out, "0 copied, 2 there already") {
+		t.Errorf("cp --preserve --update: %q", out)
+	}
+	m := p.mount(t)
+	for name, want := range mode {
+		for _, dir := range []string{back, filepath.Join(m.dir, "kept")} {
+			fi, err := os.Stat(filepath.Join(dir, name))
+			if err != nil || fi.Mode() != want || !fi.ModTime().Equal(when) {
+				t.Errorf("%s: %v, %+v", name, err, fi)
+			}
+		}
+	}
+	m.umount(t)
+	do("rm", "-r", at("kept"))
 }
 
 func differs(a, b []byte) bool { return string(a) != string(b) }

@@ -20,8 +20,8 @@ import (
 )
 
 type cpFlags struct {
-	recursive, update, noClobber, quiet bool
-	parallel                            int
+	recursive, update, noClobber, preserve, quiet bool
+	parallel                                      int
 }
 
 func cpCommand() *cobra.Command {
@@ -51,6 +51,7 @@ func cpCommand() *cobra.Command {
 	flags.BoolVarP(&f.recursive, "recursive", "r", false, "copy directories")
 	flags.BoolVarP(&f.update, "update", "u", false, "leave out what is there: same size, and same checksum or not older")
 	flags.BoolVarP(&f.noClobber, "no-clobber", "n", false, "replace nothing; an object that is there is an error")
+	flags.BoolVarP(&f.preserve, "preserve", "p", false, "keep modes and mtime of local files, as mounts store them")
 	flags.IntVar(&f.parallel, "parallel", 8, "parts in flight; each takes 16 MiB of memory or more")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing unless it fails")
 	return cmd
@@ -104,7 +105,13 @@ func copyOne(ctx context.Context, from, to location, f cpFlags, t *tally) error 
 		return err
 	}
 	defer pair.close()
-	c := &transfer.Copier{Src: pair.src, Dst: pair.dst, Same: pair.same, Parallel: f.parallel, Update: f.update, Absent: f.noClobber}
+	c := &transfer.Copier{Src: pair.src, Dst: pair.dst, Same: pair.same, Parallel: f.parallel, Update: f.update, Absent: f.noClobber, Preserve: f.preserve}
+	if from.plain {
+		if c.From, err = os.OpenRoot(from.path()); err != nil {
+			return err
+		}
+		defer c.From.Close()
+	}
 	if to.plain {
 		root, err := os.OpenRoot(to.path())
 		if err != nil {

@@ -197,3 +197,45 @@ func TestFetchTwice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// With Preserve a file has the modes and the time that its object tells of, as far as
+// they are those of a file.
+func TestFetchPreserves(t *testing.T) {
+	src := memstore.New(memstore.Options{})
+	c, dir := fetcher(t, src)
+	c.Preserve = true
+	for name, tt := range map[string]struct {
+		size     int
+		metadata map[string]string
+		mode     os.FileMode
+		mtime    int64 // 0: that of the object
+	}{
+		"large":   {unit + 1, map[string]string{"mode": "33188", "mtime": "1600000000.5"}, 0o644, 1600000000},
+		"setuid":  {unit + 1, map[string]string{"mode": "36333"}, 0o755, 0},
+		"link":    {unit + 1, map[string]string{"mode": "41471", "mtime": "1"}, 0o666, 1},
+		"garbage": {unit + 1, map[string]string{"mode": "rw", "mtime": "soon"}, 0o666, 0},
+	} {
+		o, err := src.Put(t.Context(), name, io.NewSectionReader(bytes.NewReader(noise(tt.size)), 0, int64(tt.size)), objstore.PutOptions{Metadata: tt.metadata})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Copy(t.Context(), o, name); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := tt.mtime
+		if want == 0 {
+			want = o.ModTime.Unix()
+		}
+		mode := fi.Mode()
+		if tt.mode == 0o666 { // less what umask(2) takes
+			mode |= 0o022
+		}
+		if mode != tt.mode || fi.ModTime().Unix() != want {
+			t.Errorf("%s: %v, %v", name, fi.Mode(), fi.ModTime())
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -18,11 +19,16 @@ import (
 // Copier copies. Its methods are safe for concurrent use.
 type Copier struct {
 	Src, Dst objstore.Store
-	Same     bool   // both are one store: objects are copied inside the provider
-	Parallel int    // parts in flight, each of them in memory: 0 is 8
-	Update   bool   // leave out what is there already, see upToDate
-	Absent   bool   // fail where an object is there
-	Local    *Local // Dst is a directory of plain files, this one; else nil
+	Same     bool     // both are one store: objects are copied inside the provider
+	Parallel int      // parts in flight, each of them in memory: 0 is 8
+	Update   bool     // leave out what is there already, see upToDate
+	Absent   bool     // fail where an object is there
+	Local    *Local   // Dst is a directory of plain files, this one; else nil
+	From     *os.Root // Src is a directory of plain files, this one; else nil
+
+	// Preserve keeps modes and mtime of local files, in the metadata of objects as
+	// mounts have them.
+	Preserve bool
 
 	// Arrived is told of bytes that the destination has; nil does not care.
 	Arrived func(n int64)
@@ -78,6 +84,9 @@ func (c *Copier) Copy(ctx context.Context, src objstore.Object, dst string) (cop
 			return false, err
 		}
 	}
+	if src, err = c.withAttributes(src); err != nil {
+		return false, err
+	}
 	opt := objstore.PutOptions{ContentType: src.ContentType, Metadata: src.Metadata, Cond: objstore.Cond{Absent: c.Absent}}
 	var made objstore.Object
 	switch {
@@ -93,6 +102,9 @@ func (c *Copier) Copy(ctx context.Context, src objstore.Object, dst string) (cop
 	}
 	if err == nil {
 		err = compare(src, made)
+	}
+	if err == nil {
+		err = c.setAttributes(src, dst)
 	}
 	if err != nil {
 		return false, fmt.Errorf("copy %q: %w", src.Key, err)
@@ -245,6 +257,9 @@ func (c *Copier) upToDate(ctx context.Context, src objstore.Object, dst string) 
 	}
 	if same, known := sameSum(src.Checksums, have.Checksums); known {
 		return same, nil
+	}
+	if c.Preserve && c.Local != nil {
+		return have.ModTime.Equal(mtime(src)), nil
 	}
 	return !have.ModTime.Before(src.ModTime.Truncate(time.Second)), nil // many stores keep whole seconds
 }
