@@ -205,7 +205,9 @@ func (u *upload) SetMetadata(m map[string]string) {
 func (u *upload) SetSHA256(sum []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.opt.Metadata = maps.Clone(u.opt.Metadata)
+	if u.opt.Metadata = maps.Clone(u.opt.Metadata); u.opt.Metadata == nil {
+		u.opt.Metadata = map[string]string{}
+	}
 	if u.opt.Metadata[objstore.MetaSHA256] = objstore.SHA256Later; sum != nil {
 		u.opt.Metadata[objstore.MetaSHA256] = hex.EncodeToString(sum)
 	}
