@@ -39,13 +39,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // openJournal opens the part file of a name, or begins it anew where it is of
 // another object.
 func (l *Local) openJournal(name string, head journalHead) (*journal, error) {
-	log, err := l.Root.OpenFile(name+journalSuffix, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := l.lockLog(name + journalSuffix)
 	if err != nil {
 		return nil, err
-	}
-	if err := unix.Flock(int(log.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		log.Close()
-		return nil, fmt.Errorf("another copy to %q is under way: %w", name, err)
 	}
 	data, err := l.Root.OpenFile(name+PartSuffix, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
@@ -61,6 +57,30 @@ func (l *Local) openJournal(name string, head journalHead) (*journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// lockLog opens the file of a journal for this process alone.
+func (l *Local) lockLog(name string) (*os.File, error) {
+	for {
+		log, err := l.Root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(log.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			log.Close()
+			return nil, fmt.Errorf("another process is copying to the same file: %w", err)
+		}
+		// The copy before us may have removed the file between our open and our lock.
+		mine, err := log.Stat()
+		if err != nil {
+			log.Close()
+			return nil, err
+		}
+		if now, err := l.Root.Stat(name); err == nil && os.SameFile(mine, now) {
+			return log, nil
+		}
+		log.Close()
+	}
 }
 
 func (j *journal) close() {

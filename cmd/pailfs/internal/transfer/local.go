@@ -117,7 +117,7 @@ func (l *Local) publish(name string, absent bool) error {
 	} else if err := l.Root.Rename(part, name); err != nil {
 		return err
 	}
-	if err := l.Root.Remove(name + journalSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.Root.Remove(name + journalSuffix); err != nil {
 		return err
 	}
 	dir, err := l.Root.Open(path.Dir(name))
