@@ -139,6 +139,33 @@ func TestLoserKeepsItsBytes(t *testing.T) {
 	}
 }
 
+// A loser whose parts have left memory cannot keep them: it is told, and the log
+// says that they are lost.
+func TestLoserOfMoreThanMemory(t *testing.T) {
+	m := mountStore(t, Options{Memory: 96 << 20})
+	m.put("f", "old", nil)
+	done := make(chan string, 1)
+	go func() {
+		out, err := m.try(`python3 -c '
+import os
+fd = os.open("f", os.O_WRONLY | os.O_TRUNC)
+for i in range(160): os.write(fd, bytes([i]) * (1 << 20))
+open("` + m.fifo() + `").read()
+os.close(fd)' 2>&1`)
+		done <- fmt.Sprint(out, err)
+	}()
+	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), fmt.Sprintf(" %d ", 160<<20)) })
+	m.put("f", "theirs", nil)
+	m.release()
+	if out := <-done; !strings.Contains(out, "Stale file handle") {
+		t.Errorf("the loser of a race was not told: %s", out)
+	}
+	m.wantObject("f", "theirs")
+	if log := m.log.String(); !strings.Contains(log, "theirs stays, what was written here is lost") || strings.Contains(strings.Join(m.keys(), " "), "conflict") {
+		t.Errorf("the log does not say that the bytes are lost, with %q:\n%s", m.keys(), log)
+	}
+}
+
 func loseRace(t *testing.T, flag, old, ours, want string) {
 	m := mountStore(t, Options{})
 	m.put("f", old, nil)

@@ -20,8 +20,11 @@ func (f *file) lost(err error) {
 	copyKey := fmt.Sprintf("%s.conflict-%s-%s", key, host, time.Now().UTC().Format("20060102T150405.000Z"))
 	size := f.size()
 	kept := f.detachKeeping(err, copyKey)
-	f.m.log.Error("the object was changed by somebody else while it was open here: theirs stays",
-		"key", key, "ours", kept, "err", err)
+	msg := "the object was changed by somebody else while it was open here: theirs stays"
+	if kept == "" {
+		msg += ", what was written here is lost"
+	}
+	f.m.log.Error(msg, "key", key, "ours", kept, "err", err)
 	f.m.report(Unsaved{Key: key, Size: size, Err: err, Kept: kept})
 }
 
