@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/fs/keypath"
 	"github.com/pailfs/pailfs/objstore"
 	"github.com/pailfs/pailfs/objstore/faultstore"
@@ -142,19 +143,21 @@ func TestLoserKeepsItsBytes(t *testing.T) {
 // A loser whose parts have left memory cannot keep them: it is told, and the log
 // says that they are lost.
 func TestLoserOfMoreThanMemory(t *testing.T) {
-	m := mountStore(t, Options{Memory: 96 << 20})
+	little := cache.Open(cache.Options{Memory: cache.BlockSize})
+	t.Cleanup(little.Close)
+	m := mountStore(t, Options{Memory: 24 << 20, Cache: little})
 	m.put("f", "old", nil)
 	done := make(chan string, 1)
 	go func() {
 		out, err := m.try(`python3 -c '
 import os
 fd = os.open("f", os.O_WRONLY | os.O_TRUNC)
-for i in range(160): os.write(fd, bytes([i]) * (1 << 20))
+for i in range(48): os.write(fd, bytes([i]) * (1 << 20))
 open("` + m.fifo() + `").read()
 os.close(fd)' 2>&1`)
 		done <- fmt.Sprint(out, err)
 	}()
-	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), fmt.Sprintf(" %d ", 160<<20)) })
+	m.waitFor(func() bool { return strings.Contains(m.sh(`ls -l f`), fmt.Sprintf(" %d ", 48<<20)) })
 	m.put("f", "theirs", nil)
 	m.release()
 	if out := <-done; !strings.Contains(out, "Stale file handle") {
