@@ -1,6 +1,7 @@
 package mountopts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,7 +69,7 @@ func ParseSchedule(text string) (Schedule, error) {
 		}
 		s = append(s, Period{time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute, rate})
 	}
-	slices.SortFunc(s, func(a, b Period) int { return int(a.From - b.From) })
+	slices.SortFunc(s, func(a, b Period) int { return cmp.Compare(a.From, b.From) })
 	for i := range s[1:] {
 		if s[i].From == s[i+1].From {
 			return nil, errors.New("a time of day comes twice")
