@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -220,7 +222,7 @@ func (m *model) sequence(t modelT, steps []modelStep) {
 	done = true
 }
 
-// compare compares an object with the local file.
+// compare compares an object with the local file, and with the SHA-256 that it carries.
 func (m *model) compare(t modelT, dir, rel, when string) {
 	if m.store == nil {
 		return
@@ -229,7 +231,7 @@ func (m *model) compare(t modelT, dir, rel, when string) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	body, _, err := m.store.Get(context.Background(), dir+"/"+rel, objstore.All, objstore.Cond{})
+	body, o, err := m.store.Get(context.Background(), dir+"/"+rel, objstore.All, objstore.Cond{})
 	if err != nil {
 		t.Fatalf("%s: object %s: %v", when, rel, err)
 	}
@@ -237,6 +239,9 @@ func (m *model) compare(t modelT, dir, rel, when string) {
 	got, err := io.ReadAll(body)
 	if err != nil || string(got) != string(want) {
 		t.Fatalf("%s: object %s: %v, %s", when, rel, err, differ(want, got))
+	}
+	if sum, noted := sha256.Sum256(want), o.NotedSHA256(); noted != nil && !bytes.Equal(noted, sum[:]) {
+		t.Fatalf("%s: object %s: SHA-256 is %x, its metadata say %x", when, rel, sum, noted)
 	}
 }
 
@@ -263,6 +268,7 @@ func (m *model) elsewhere(t modelT, dir string, c modelCall) {
 		b := noise(c.Seed, int(c.Len))
 		var o objstore.Object
 		if o, err = store.Stat(ctx, key); err == nil {
+			delete(o.Metadata, objstore.MetaSHA256)
 			_, err = store.Put(ctx, key, section(b), objstore.PutOptions{Metadata: o.Metadata})
 		}
 		if err == nil {
