@@ -182,7 +182,7 @@ func newMount(opt Options) *mount {
 	// Two budgets, so that a writer cannot starve readers nor they it.
 	writes, reads := opt.Memory/2, opt.Memory/2-opt.Cache.Memory()
 	m.drafts = draft.NewPool(draft.Options{
-		Store: opt.Store, Memory: writes, Parallel: opt.Parallel, Private: m.private, SHA256: opt.SHA256All, Log: opt.Log,
+		Store: opt.Store, Base: opt.Cache.Over(opt.Store), Memory: writes, Parallel: opt.Parallel, Private: m.private, SHA256: opt.SHA256All, Log: opt.Log,
 	})
 	memory := semaphore.NewWeighted(reads)
 	m.ahead = prefetch.New(opt.Cache.Over(opt.Store), memory)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -41,9 +42,11 @@ type Options struct {
 	// written in order, or are all in memory at the commit.
 	SHA256 bool
 
-	// ReadBase, if set, reads bytes of an object (say, through a cache) that is
-	// not private to the pool. It fills b or fails.
-	ReadBase func(ctx context.Context, obj objstore.Object, b []byte, off int64) error
+	// Base, if set, is where objects are read that are not private to the pool: the
+	// store through a cache.
+	Base interface {
+		Get(ctx context.Context, key string, r objstore.Range, cond objstore.Cond) (io.ReadCloser, objstore.Object, error)
+	}
 
 	Log *slog.Logger
 }
@@ -94,6 +97,9 @@ func NewPool(opt Options) *Pool {
 	opt.Memory = max(opt.Memory, 64<<10)
 	if opt.Parallel <= 0 {
 		opt.Parallel = 16
+	}
+	if opt.Base == nil {
+		opt.Base = opt.Store
 	}
 	if opt.PartSize <= 0 {
 		opt.PartSize = 8 << 20

@@ -123,11 +123,12 @@ func (d *Draft) fetch(ctx context.Context, src *source, b []byte, at int64) erro
 
 // get fills b from one version of an object.
 func (p *Pool) get(ctx context.Context, src *source, obj objstore.Object, b []byte, at int64) error {
-	if p.opt.ReadBase != nil && !src.private {
-		return p.opt.ReadBase(ctx, obj, b, at)
+	from := p.opt.Base
+	if src.private {
+		from = p.store
 	}
 	r := objstore.Range{Off: at, Len: int64(len(b))}
-	body, _, err := p.store.Get(ctx, obj.Key, r, objstore.Cond{Version: obj.Version})
+	body, _, err := from.Get(ctx, obj.Key, r, objstore.Cond{Version: obj.Version})
 	if err != nil {
 		return err
 	}
