@@ -19,7 +19,11 @@ var costs = []struct {
 }{
 	{"a new file of 4 KiB", true, func(r *rig, d *Draft) { r.fill(d, 0, 4*kib) }},
 	{"a new file of 32 MiB", true, func(r *rig, d *Draft) { r.fill(d, 0, costBase) }},
-	{"`pg_dump -Fc`: the same, then 4 KiB at 127", true, func(r *rig, d *Draft) { r.fill(d, 0, costBase); r.fill(d, 127, 4*kib) }},
+	{"`pg_dump -Fc`: the same, then 4 KiB at 127", true, func(r *rig, d *Draft) {
+		r.fill(d, 0, costBase)
+		r.until("all but the last part are sent", func() bool { return r.sent("k") >= costBase/4*3 })
+		r.fill(d, 127, 4*kib)
+	}},
 	{"append 1 byte", false, func(r *rig, d *Draft) { r.fill(d, costBase, 1) }},
 	{"append 20 MiB", false, func(r *rig, d *Draft) { r.fill(d, costBase, 20<<20) }},
 	{"change 4 KiB in the middle", false, func(r *rig, d *Draft) { r.fill(d, costBase/2, 4*kib) }},
