@@ -77,7 +77,7 @@ func (o *Options) table() []row {
 		{"upload-limit", "", (*scheduleValue)(&o.UploadLimit), "bytes a second to send: `RATE` such as 10M, or HH:MM=RATE/HH:MM=RATE/..., where off is any"},
 		{"download-limit", "", (*scheduleValue)(&o.DownloadLimit), "bytes a second to receive: `RATE`, likewise"},
 		{"request-limit", "", (*intValue)(&o.RequestLimit), "requests a second; 0 is any number"},
-		{"timeout", "", (*durationValue)(&o.Timeout), "how long a store that cannot be reached, or asks to slow down, is tried again before a call fails"},
+		{"timeout", "", (*durationValue)(&o.Timeout), "how long a store that cannot be reached, asks to slow down or refuses the credentials is tried again before a call fails"},
 		{"connect-timeout", "", (*durationValue)(&o.ConnectTimeout), "longest wait for the first answer when mounting"},
 		{"mount-timeout", "", (*durationValue)(&o.MountTimeout), "how long mounting tries again while network or credentials are not there yet (default 0s, with _netdev 1m0s)"},
 		{"drain-timeout", "", (*durationValue)(&o.DrainTimeout), "longest wait for unsaved files at the end"},
