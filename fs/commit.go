@@ -163,6 +163,7 @@ func (f *file) store(ctx context.Context, key string, attrOnly bool) error {
 	f.checked = time.Now()
 	f.savedAt = f.checked
 	f.mu.Unlock()
+	f.release(f.takePending())
 	f.dropReader()
 	return nil
 }
@@ -180,7 +181,7 @@ func (f *file) Flush(ctx context.Context, fh gofs.FileHandle) syscall.Errno {
 	if dead != nil {
 		deadErr = f.deadErrno()
 	}
-	unsaved, blank, committed := f.unsavedLocked(), f.blank, f.committed
+	unsaved, blank, committed := f.unsavedLocked() && !f.covered(), f.blank, f.committed
 	f.mu.Unlock()
 	if dead != nil {
 		return errno(deadErr)
@@ -210,6 +211,9 @@ func (f *file) Flush(ctx context.Context, fh gofs.FileHandle) syscall.Errno {
 	f.mu.Lock()
 	f.died = false
 	f.mu.Unlock()
+	if f.commitLater(ctx) {
+		return 0
+	}
 	return f.commitOrTell(ctx)
 }
 
@@ -315,7 +319,7 @@ func (f *file) Release(_ context.Context, fh gofs.FileHandle) syscall.Errno {
 		f.writers--
 	}
 	last, lastWriter := f.handles == 0, h.write && f.writers == 0
-	unsaved, died, flushErr := f.unsavedLocked(), f.died, f.flushErr
+	unsaved, died, flushErr := f.unsavedLocked() && !f.covered(), f.died, f.flushErr
 	f.mu.Unlock()
 	if lastWriter && unsaved && !f.m.tree.isUnlinked(&f.place) {
 		f.last(died, flushErr)
@@ -335,7 +339,7 @@ func (f *file) last(died bool, flushErr error) {
 	key := f.m.tree.path(&f.place)
 	switch {
 	case died:
-		kept := f.detachKeeping(errors.New("the writer failed"), key+".partial")
+		kept, _ := f.detachKeeping(errors.New("the writer failed"), key+".partial")
 		f.m.log.Warn("the writer failed: the object stays as it was", "key", key, "partial", kept)
 	case flushErr != nil:
 		f.m.report(Unsaved{Key: key, Size: f.size(), Err: flushErr})

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,10 @@ func (f *file) lost(err error) {
 	host, _ := os.Hostname()
 	copyKey := fmt.Sprintf("%s.conflict-%s-%s", key, host, time.Now().UTC().Format("20060102T150405.000Z"))
 	size := f.size()
-	kept := f.detachKeeping(err, copyKey)
+	kept, first := f.detachKeeping(err, copyKey)
+	if !first {
+		return // told already
+	}
 	msg := "the object was changed by somebody else while it was open here: theirs stays"
 	if kept == "" {
 		msg += ", what was written here is lost"
@@ -30,20 +34,28 @@ func (f *file) lost(err error) {
 
 // detach takes the file out of sight: those who have it open get errors, the
 // name shows what the store has.
-func (f *file) detach(reason error) { f.detachKeeping(reason, "") }
+func (f *file) detach(reason error) {
+	size := f.size()
+	if kept, _ := f.detachKeeping(reason, ""); kept != "" { // it was pending
+		f.m.report(Unsaved{Key: f.m.tree.path(&f.place), Size: size, Err: reason, Kept: kept})
+	}
+}
 
 // detachKeeping is detach, with the content kept under another key. It says
-// where the bytes are: "" if they could not be kept, or should not.
-func (f *file) detachKeeping(reason error, key string) (kept string) {
+// where the bytes are: "" if they could not be kept, or should not. first is false
+// when the file was detached before.
+func (f *file) detachKeeping(reason error, key string) (kept string, first bool) {
 	parent, name := f.m.tree.at(&f.place)
 	f.mu.Lock()
 	if f.dead != nil {
 		f.mu.Unlock()
-		return ""
+		return "", false
 	}
 	f.dead = reason
 	dr := f.draft
 	f.draft = nil
+	p, covered := f.pending, f.coveredBy(dr)
+	f.pending = nil
 	f.mu.Unlock()
 	parent.forget(name, f)
 	f.dropReader()
@@ -51,13 +63,21 @@ func (f *file) detachKeeping(reason error, key string) (kept string) {
 	// waits for the call that brought us here, so tell it from elsewhere.
 	go parent.NotifyEntry(name)
 	if dr == nil {
-		return ""
+		return "", true
 	}
 	if key != "" {
 		kept = f.saveTo(dr, key)
 	}
+	switch {
+	case p == nil:
+	case kept != "" && covered:
+		f.release(p)
+	default:
+		local := f.keepPending(p, true)
+		kept = cmp.Or(kept, local)
+	}
 	dr.Discard()
-	return kept
+	return kept, true
 }
 
 func (f *file) saveTo(dr *draft.Draft, key string) string {

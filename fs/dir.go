@@ -29,6 +29,8 @@ type dir struct {
 	marker  markerState
 	checked time.Time        // when attr and marker were last asked for
 	local   map[string]*file // files that have what the store has not
+	pins    int              // files among them that are pending
+	pinned  *dirPin
 
 	known    *listing // what the store had at known.at
 	recalled recalled
@@ -344,4 +346,8 @@ func (d *dir) update(ctx context.Context, change func(*attr)) syscall.Errno {
 
 // Fsync of a directory: names are committed when the call that made them
 // returns, or with their file.
-func (d *dir) Fsync(context.Context, gofs.FileHandle, uint32) syscall.Errno { return 0 }
+func (d *dir) Fsync(ctx context.Context, _ gofs.FileHandle, _ uint32) syscall.Errno {
+	ctx, cancel := killable(ctx)
+	defer cancel()
+	return errno(d.settleLocal(ctx))
+}

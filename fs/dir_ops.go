@@ -261,7 +261,7 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 		return en
 	}
 	f := d.fileNamed(name)
-	if d.m.opt.NoDelete && (f == nil || f.isCommitted()) {
+	if d.m.opt.NoDelete && (f == nil || f.isCommitted() || f.isPending()) {
 		end()
 		return syscall.EPERM
 	}
@@ -285,7 +285,7 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 	if err != nil {
 		return errno(err)
 	}
-	if f.isCommitted() {
+	if f.isCommitted() || f.mayBeStored() {
 		if err := d.remove(c, prefix, name); err != nil {
 			undo()
 			return errno(err)
@@ -299,6 +299,9 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 // remove deletes an object, and keeps the directory it may have been the last of.
 func (d *dir) remove(ctx context.Context, prefix, name string) error {
 	if err := d.keep(ctx, prefix); err != nil {
+		return err
+	}
+	if err := d.m.syncJournal(); err != nil {
 		return err
 	}
 	if err := d.m.store.Delete(ctx, keypath.File(prefix, name), objstore.Cond{}); err != nil {

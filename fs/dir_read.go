@@ -237,5 +237,6 @@ func (h *dirHandle) close() {
 
 func (h *dirHandle) Releasedir(context.Context, uint32) { h.close() }
 
-// Fsyncdir has nothing to do: see dir.Fsync.
-func (h *dirHandle) Fsyncdir(context.Context, uint32) syscall.Errno { return 0 }
+func (h *dirHandle) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno {
+	return h.d.Fsync(ctx, nil, flags)
+}

@@ -20,8 +20,9 @@
 //
 // Looking at a file never makes a draft. The first write or truncation does;
 // from then on until the last handle is closed the draft is the content.
-// FLUSH and FSYNC commit it (commit.go). A file whose content cannot be
-// committed any more (a failed write, a lost race, a writer that died) is
-// detached: its node stays with the handles that have it open, and the name
-// shows what the store has.
+// FLUSH and FSYNC commit it (commit.go); with CommitAsync FLUSH puts it into the
+// journal, and it is committed in the background (pending.go, uploads.go). A file
+// whose content cannot be committed any more (a failed write, a lost race, a
+// writer that died) is detached: its node stays with the handles that have it
+// open, and the name shows what the store has.
 package fs

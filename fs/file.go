@@ -36,6 +36,8 @@ type file struct {
 	savedAt   time.Time        // when we last changed the store
 
 	draft     *draft.Draft // nil until something changes
+	pending   *pending     // nil unless the journal has what the store has not
+	forgotten bool         // by the kernel, while it was pending
 	blank     bool         // no byte was written since it was created or emptied
 	changedAt time.Time    // first change since the last commit
 	clone     *clone       // a copy_file_range under way
@@ -84,7 +86,13 @@ func (m *mount) newFile(parent *dir, name string) *file {
 }
 
 func (f *file) OnForget() {
-	f.m.inos.free(f.StableAttr().Ino)
+	f.mu.Lock()
+	f.forgotten = f.pending != nil // the name still leads here
+	forgotten := f.forgotten
+	f.mu.Unlock()
+	if !forgotten {
+		f.m.inos.free(f.StableAttr().Ino)
+	}
 	f.dropReader()
 }
 
@@ -198,6 +206,9 @@ func (f *file) Setattr(ctx context.Context, _ gofs.FileHandle, in *fuse.SetAttrI
 	}
 	ctx, cancel := killable(ctx)
 	defer cancel()
+	if err := f.settlePending(ctx); err != nil {
+		return errno(err)
+	}
 	if resized {
 		if err := f.truncate(ctx, int64(size)); err != nil {
 			return errno(err)

@@ -218,6 +218,9 @@ func (f *file) deadErrno() error {
 func (f *file) Write(ctx context.Context, _ gofs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
 	ctx, cancel := killable(ctx)
 	defer cancel()
+	if err := f.settlePending(ctx); err != nil {
+		return 0, errno(err)
+	}
 	dr, err := f.writable()
 	if err != nil {
 		return f.told(len(data), err)
@@ -255,6 +258,9 @@ func (f *file) told(n int, err error) (uint32, syscall.Errno) {
 }
 
 func (f *file) truncate(ctx context.Context, size int64) error {
+	if err := f.settlePending(ctx); err != nil {
+		return err
+	}
 	dr, err := f.writable()
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 
 	"github.com/pailfs/pailfs/cache"
 	"github.com/pailfs/pailfs/fs/draft"
+	"github.com/pailfs/pailfs/fs/journal"
 	"github.com/pailfs/pailfs/fs/keypath"
 	"github.com/pailfs/pailfs/fs/prefetch"
 	"github.com/pailfs/pailfs/fs/readahead"
@@ -57,6 +58,8 @@ type Options struct {
 	SHA256All    bool          // note the SHA-256 of objects in parts too, see draft.Options
 	Timeout      time.Duration // of the calls that nobody waits for; 5 min
 	StateDir     string
+	CommitAsync  bool         // close returns when the local disk has the bytes, see pending.go; needs StateDir
+	JournalSize  int64        // bytes that StateDir takes of them; 1 GiB
 	Log          *slog.Logger // required
 	Debug        bool         // log every request
 }
@@ -104,6 +107,11 @@ type mount struct {
 	registry     *registry.Registry // nil without a state directory
 	moves        *registry.Registry // renames under way; nil too
 	stopCleaning func()             // what is left is for the next mount
+
+	journal    *journal.Journal // nil where nothing is pending, or will be
+	journalDir string
+	uploads    *uploads // of what is in it
+	stowFailed sync.Once
 
 	mu     sync.Mutex
 	failed []Unsaved
@@ -154,18 +162,24 @@ func Mount(mountpoint string, opt Options) (*Server, error) {
 		return nil, errNoConditions
 	}
 	m := newMount(opt)
-	if err := m.watchOrphans(); err != nil {
-		return nil, err
-	}
 	o := m.fuseOptions()
 	if err := takeSymfollow(&o.MountOptions); err != nil {
 		return nil, err
 	}
-	f, err := gofs.Mount(mountpoint, m.root, o)
+	if err := m.openJournal(); err != nil {
+		return nil, err
+	}
+	err := m.watchOrphans()
+	var f *fuse.Server
+	if err == nil {
+		f, err = gofs.Mount(mountpoint, m.root, o)
+	}
 	if err != nil {
+		m.journal.Close()
 		return nil, err
 	}
 	m.readAhead(mountpoint)
+	m.resume()
 	return &Server{m: m, fuse: f}, nil
 }
 
@@ -291,6 +305,9 @@ func (s *Server) Unmount() error { return s.fuse.Unmount() }
 func (s *Server) Drain(ctx context.Context) []Unsaved {
 	m := s.m
 	files, _ := m.root.below()
+	if m.journal != nil {
+		m.drainPending(ctx, files)
+	}
 	for _, f := range files {
 		if !f.unsaved() || m.tree.isUnlinked(&f.place) {
 			continue
@@ -303,6 +320,9 @@ func (s *Server) Drain(ctx context.Context) []Unsaved {
 	m.ahead.Close()
 	m.late.Wait()
 	m.saveRecalled()
+	if err := m.journal.Close(); err != nil {
+		m.log.Warn("state directory", "err", err)
+	}
 	if err := m.drafts.Close(ctx); err != nil {
 		m.log.Warn("some unfinished uploads could not be aborted", "err", err)
 	} else if err := m.registry.End(m.private); err != nil {

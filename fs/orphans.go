@@ -3,8 +3,6 @@ package fs
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"path/filepath"
 	"time"
 
 	"github.com/pailfs/pailfs/internal/registry"
@@ -18,9 +16,7 @@ func (m *mount) watchOrphans() error {
 	if m.opt.StateDir == "" || m.opt.ReadOnly {
 		return nil
 	}
-	h := fnv.New64a()
-	h.Write([]byte(m.opt.FsName))
-	dir := filepath.Join(m.opt.StateDir, "private", fmt.Sprintf("%016x", h.Sum64()))
+	dir := m.stateDir("private")
 	reg, err := registry.Open(dir)
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)

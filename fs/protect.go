@@ -13,7 +13,9 @@ import (
 var errNoConditions = errors.New("the store does not honour conditions on what is written, so create-only cannot be kept")
 
 // fixed reports whether the file may not be changed any more. f.mu must be held.
-func (f *file) fixed() bool { return f.m.opt.CreateOnly && f.draft == nil }
+func (f *file) fixed() bool {
+	return f.m.opt.CreateOnly && (f.draft == nil || f.pending != nil && f.writers == 0)
+}
 
 // fixedAttr is the errno for a change of attributes, which are part of the object.
 func (f *file) fixedAttr() syscall.Errno {

@@ -68,6 +68,11 @@ func (d *dir) renameFile(ctx context.Context, f *file, name string, nd *dir, new
 	defer unlock()
 	cond := objstore.Cond{Absent: true}
 	if target != nil {
+		if target.isPending() {
+			if err := target.commitBusy(ctx); err != nil {
+				return err
+			}
+		}
 		cond = target.presence()
 		undo, err2 := target.preserve(ctx)
 		if err2 != nil {
@@ -79,7 +84,7 @@ func (d *dir) renameFile(ctx context.Context, f *file, name string, nd *dir, new
 			}
 		}()
 	}
-	stored := f.isCommitted() || f.streaming()
+	stored := f.isCommitted() || f.streaming() || f.isPending()
 	if stored && d.m.opt.NoDelete {
 		return syscall.EPERM // the object under the old name would have to go
 	}
@@ -136,6 +141,9 @@ func (f *file) streaming() bool {
 // renameStored moves an object inside the store. Where that takes a copy and a
 // removal, the removal comes last.
 func (d *dir) renameStored(ctx context.Context, f *file, prefix, dst, src string, cond objstore.Cond) error {
+	if err := d.m.syncJournal(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	old := f.obj
 	f.mu.Unlock()

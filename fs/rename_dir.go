@@ -40,6 +40,9 @@ func (d *dir) renameDir(ctx context.Context, sub *dir, name string, nd *dir, new
 	if err != nil {
 		return err
 	}
+	if err := d.m.syncJournal(); err != nil {
+		return err
+	}
 	ended, err := d.m.beginMove(move{From: src, To: dst, Over: over})
 	if err != nil {
 		return err
@@ -105,7 +108,7 @@ func (m *mount) quiesce(ctx context.Context, sub *dir) (end func(), err error) {
 func (f *file) mustSettle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.unsavedLocked() && (f.committed || f.draft != nil && f.draft.Streaming())
+	return f.unsavedLocked() && (f.committed || f.pending != nil || f.draft != nil && f.draft.Streaming())
 }
 
 // makeWay makes sure that nothing but an empty directory is in the way, and

@@ -12,6 +12,7 @@ type Uncommitted struct {
 	Size  int64     // bytes
 	Since time.Time // of the first change; zero when only attributes changed
 	Open  bool      // somebody has it open for writing
+	Local bool      // it was closed, and the local disk has it
 	Err   error     // of the last try to commit it; nil if none failed
 }
 
@@ -32,7 +33,7 @@ func (s *Server) Uncommitted() []Uncommitted {
 func (f *file) uncommitted() (Uncommitted, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	u := Uncommitted{Size: f.attr.size, Since: f.changedAt, Open: f.writers > 0, Err: f.flushErr}
+	u := Uncommitted{Size: f.attr.size, Since: f.changedAt, Open: f.writers > 0, Local: f.covered(), Err: f.flushErr}
 	return u, f.unsavedLocked()
 }
 

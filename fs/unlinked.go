@@ -57,6 +57,7 @@ func (m *mount) dropPrivate(key string) {
 func (f *file) unlinked(d *dir, name string) {
 	f.m.tree.unlink(&f.place)
 	d.forget(name, f)
+	f.cancelPending()
 	f.mu.Lock()
 	idle := f.handles == 0
 	f.mu.Unlock()
@@ -74,6 +75,7 @@ func (f *file) bury() {
 	if dr != nil {
 		dr.Discard()
 	}
+	f.release(f.takePending())
 	f.dropReader()
 	if private {
 		f.m.dropPrivate(obj.Key)

@@ -22,11 +22,8 @@ const (
 )
 
 func (f *file) views() map[string]string {
-	v := map[string]string{"key": f.m.tree.path(&f.place), "state": "committed"}
+	v := map[string]string{"key": f.m.tree.path(&f.place), "state": f.state()}
 	unsaved := f.unsaved()
-	if unsaved {
-		v["state"] = "unsaved"
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.committed {
@@ -74,6 +71,11 @@ func (f *file) changeXattr(ctx context.Context, change func(*attr) syscall.Errno
 	if en := f.fixedAttr(); en != 0 {
 		return en
 	}
+	ctx, cancel := killable(ctx)
+	defer cancel()
+	if err := f.settlePending(ctx); err != nil {
+		return errno(err)
+	}
 	f.mu.Lock()
 	old := f.attr
 	if en := change(&f.attr); en != 0 {
@@ -87,8 +89,6 @@ func (f *file) changeXattr(ctx context.Context, change func(*attr) syscall.Errno
 	if !now {
 		return 0
 	}
-	ctx, cancel := killable(ctx)
-	defer cancel()
 	err := f.commitAttr(ctx)
 	if err != nil {
 		f.restore(old, seq)

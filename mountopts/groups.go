@@ -8,7 +8,7 @@ var groups = []struct{ first, title string }{
 	{"access-key-id", "Credentials; better from where the provider's own tools take them"},
 	{"create-bucket", "What may be done, and by whom"},
 	{"memory", "Budgets"},
-	{"failed-writer", "What a file is worth"},
+	{"commit", "What a file is worth"},
 	{"upload-limit", "Network"},
 	{"foreground", "The server process"},
 }

@@ -65,6 +65,7 @@ type Options struct {
 	Passthrough          bool
 
 	// What a file is worth.
+	Commit       string // close, async
 	FailedWriter string
 	HardLinks    string
 	CreateOnly   bool
@@ -119,6 +120,7 @@ func New() *Options {
 		CacheFree:          unsetSize,
 		ReadAhead:          96 << 20,
 		Parallel:           16,
+		Commit:             "close",
 		FailedWriter:       "keep-old",
 		SHA256:             "small",
 		AttrTTL:            time.Second,

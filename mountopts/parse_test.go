@@ -35,6 +35,7 @@ func TestParse(t *testing.T) {
 		{"umask=027", func(o *Options) bool { return o.Umask == 0o27 }},
 		{"file_mode=0600,dir-mode=1777", func(o *Options) bool { return o.FileMode == 0o600 && o.DirMode == 0o1777 }},
 		{"sha256=all", func(o *Options) bool { return o.SHA256 == "all" }},
+		{"commit=async", func(o *Options) bool { return o.Commit == "async" }},
 		{"failed-writer=partial", func(o *Options) bool { return o.FailedWriter == "partial" }},
 		{"hard-links=copy", func(o *Options) bool { return o.HardLinks == "copy" }},
 		{`profile="a,b",parallel=3`, func(o *Options) bool { return o.Profile == "a,b" && o.Parallel == 3 }},

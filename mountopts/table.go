@@ -63,6 +63,7 @@ func (o *Options) table() []row {
 		{"passthrough", "", (*boolValue)(&o.Passthrough), "let the kernel read whole files of the cache directory itself, as read-only mounts do; turns --writeback off"},
 		{"parallel", "", (*intValue)(&o.Parallel), "requests in flight for one transfer"},
 
+		{"commit", "", &choiceValue{&o.Commit, []string{"close", "async"}}, "when close returns: `close or async`; close waits for the bucket, async until the state directory has the bytes, which are uploaded in the background"},
 		{"failed-writer", "", &choiceValue{&o.FailedWriter, []string{"keep-old", "partial", "publish"}}, "what becomes of a file whose writer died or failed: `keep-old, partial or publish`"},
 		{"create-only", "", (*boolValue)(&o.CreateOnly), "write new objects only; what is there is never changed"},
 		{"no-delete", "", (*boolValue)(&o.NoDelete), "remove no object"},

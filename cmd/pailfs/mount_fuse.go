@@ -32,7 +32,7 @@ func mountStore(o *mountopts.Options, store *opened, log *slog.Logger) (server, 
 		UID: o.UID, GID: o.GID, FileMode: o.FileMode, DirMode: o.DirMode,
 		Memory: o.Memory, MaxWindow: o.ReadAhead, Cache: blocks, Passthrough: o.Passthrough, Parallel: o.Parallel,
 		AttrTTL: o.AttrTTL, Writeback: o.Writeback, FailedWriter: o.FailedWriter, HardLinks: o.HardLinks,
-		CreateOnly: o.CreateOnly, NoDelete: o.NoDelete,
+		CommitAsync: o.Commit == "async", CreateOnly: o.CreateOnly, NoDelete: o.NoDelete,
 		Size: o.Size, StorageClass: o.StorageClass, SHA256All: o.SHA256 == "all", Timeout: o.Timeout, StateDir: o.StateDir,
 		Log: log, Debug: o.Debug,
 	}
@@ -93,7 +93,7 @@ func (m *mounted) tell(unsaved []fs.Unsaved) []control.Unsaved {
 func (m *mounted) Uncommitted() []control.File {
 	out := []control.File{}
 	for _, u := range m.Server.Uncommitted() {
-		f := control.File{Key: u.Key, Size: u.Size, Open: u.Open}
+		f := control.File{Key: u.Key, Size: u.Size, Open: u.Open, Local: u.Local}
 		if !u.Since.IsZero() {
 			since := u.Since.UTC()
 			f.Since = &since

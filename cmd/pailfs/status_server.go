@@ -34,14 +34,25 @@ func (l *life) Status() *control.Status {
 		c := l.cache()
 		s.Cache = &c
 	}
-	s.Health, s.Reason = l.health(count, len(s.Failed))
+	s.Health, s.Reason = l.health(count, len(s.Failed), stuck(s.Uncommitted))
 	return s
 }
 
 // Count is what passed through the store so far.
 func (l *life) Count() countstore.Snapshot { return l.counter.Snapshot() }
 
-func (l *life) health(count countstore.Snapshot, failed int) (health, reason string) {
+// stuck counts the files that were closed and could not be uploaded yet.
+func stuck(files []control.File) int {
+	n := 0
+	for _, f := range files {
+		if f.Local && f.Err != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *life) health(count countstore.Snapshot, failed, stuck int) (health, reason string) {
 	select {
 	case <-l.gone:
 		return control.Saving, "unmounted, saving what is left"
@@ -52,6 +63,8 @@ func (l *life) health(count countstore.Snapshot, failed int) (health, reason str
 		return control.Failing, l.opts.Scrub(fmt.Sprintf("the store has not answered %d calls in a row: %v", count.Failing, count.LastError))
 	case failed > 0:
 		return control.Failing, fmt.Sprintf("%d of the files written could not be saved", failed)
+	case stuck > 0:
+		return control.Failing, fmt.Sprintf("%d of the files closed could not be uploaded yet; their bytes are on the local disk", stuck)
 	}
 	return control.OK, ""
 }

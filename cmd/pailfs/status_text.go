@@ -85,6 +85,9 @@ func printFiles(w io.Writer, s control.Status) {
 		if f.Open {
 			state = "open for writing"
 		}
+		if f.Local {
+			state = "on the local disk"
+		}
 		if f.Since != nil {
 			state += " for " + s.Now.Sub(*f.Since).Round(time.Second).String()
 		}

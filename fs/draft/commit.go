@@ -131,7 +131,7 @@ func (d *Draft) publish(ctx context.Context, t Target) (objstore.Object, error) 
 	if s != nil {
 		return d.finish(ctx, s, t)
 	}
-	id := newID()
+	id := d.nextID()
 	d.attempt(id)
 	obj, err := d.assemble(ctx, t.Key, t.put(id, d.p.caps))
 	if err != nil {

@@ -49,6 +49,7 @@ type Draft struct {
 
 	base     *source          // the last committed object, or nil
 	attempts map[string]int64 // ids of commits of unknown outcome, seq at that time
+	stowed   stowed
 
 	start    func() Target
 	stream   *stream

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"io"
 	"iter"
 	"slices"
 	"sort"
@@ -12,7 +13,8 @@ import (
 type source struct {
 	obj     objstore.Object // guarded by Draft.mu: it may be renamed
 	private bool            // an object of ours, to be deleted when unused
-	disk    bool            // the draft's file in the cache directory
+	disk    bool            // on the local disk: in local, or else in Draft.disk
+	local   io.ReaderAt     // where Draft.Stow put it
 	gone    bool            // in the upload under way: not readable before its commit
 	fresh   bool            // all of it was written since the last commit
 	refs    int             // pieces that name it

@@ -74,7 +74,7 @@ func (d *Draft) readNear(b []byte, off int64) (n int, mapped int64, far []seg, e
 		case s.src.gone:
 			return 0, 0, nil, goneError(ErrGone, s.off, s.end)
 		case s.src.disk:
-			if _, err := d.disk.ReadAt(to, s.at); err != nil {
+			if err := d.readDisk(s.src, to, s.at); err != nil {
 				return 0, 0, nil, err
 			}
 		default:
@@ -109,8 +109,7 @@ func sameObject(a, b objstore.Object) bool { return a.Key == b.Key && a.Version 
 // fetch fills b from src. It tries again when the object was renamed meanwhile.
 func (d *Draft) fetch(ctx context.Context, src *source, b []byte, at int64) error {
 	if src.disk {
-		_, err := d.disk.ReadAt(b, at)
-		return err
+		return d.readDisk(src, b, at)
 	}
 	for {
 		obj := d.object(src)

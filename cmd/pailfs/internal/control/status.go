@@ -50,7 +50,8 @@ type File struct {
 	Size  int64      `json:"size"`
 	Sent  int64      `json:"sent"` // of it, so far
 	Since *time.Time `json:"since,omitempty"`
-	Open  bool       `json:"open"` // for writing
+	Open  bool       `json:"open"`  // for writing
+	Local bool       `json:"local"` // closed, and safe on the local disk until it is uploaded
 	Err   string     `json:"err,omitempty"`
 }
 
