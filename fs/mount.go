@@ -202,7 +202,7 @@ func newMount(opt Options) *mount {
 	m.ahead = prefetch.New(opt.Cache.Over(opt.Store), memory)
 	m.reads = readahead.NewPool(readahead.Options{
 		Store: m.ahead, Memory: memory, Limit: reads,
-		MaxWindow: opt.MaxWindow, Parallel: opt.Parallel, Log: opt.Log,
+		MaxWindow: opt.MaxWindow, MaxGet: opt.Store.Caps().CheckedGet, Parallel: opt.Parallel, Log: opt.Log,
 	})
 	m.root = m.newDir(nil, "")
 	return m

@@ -104,6 +104,8 @@ type Caps struct {
 	MaxParts  int   // parts of one upload
 	MaxCopy   int64 // bytes of one Copy; larger objects are copied by parts
 
+	CheckedGet int64 // bytes of the longest range that comes with a checksum, where longer ones do not; else 0
+
 	OrderedParts bool // parts must be sent in order, one at a time
 	OneUpload    bool // what is committed at a key ends the other uploads to it: their Commit is ErrCond
 	SortedList   bool // listings are in byte order of keys

@@ -118,3 +118,23 @@ func TestHeldIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// Where the store tells checksums of short ranges alone, no longer ones are asked for.
+func TestGetsAreAsShortAsTheStoreChecks(t *testing.T) {
+	for _, parallel := range []int{2, 16} {
+		bubble(t, 128*mib, Options{Limit: 512 * mib, MaxWindow: 256 * mib, MaxGet: 4 * mib, Parallel: parallel}, func(t *testing.T, g *rig, r *Reader) {
+			for off := int64(0); off < g.obj.Size; off += mib {
+				g.read(r, off, mib)
+			}
+			for off := int64(1); off < 64*mib; off += 9 * mib { // strides
+				g.read(r, off, 6*mib)
+			}
+			synctest.Wait()
+			for _, rg := range g.store.gets() {
+				if rg.Len > 4*mib {
+					t.Errorf("a Get of %d bytes", rg.Len)
+				}
+			}
+		})
+	}
+}

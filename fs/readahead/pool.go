@@ -46,7 +46,8 @@ type Options struct {
 	// 0 is 96 MiB. It is never more than half of Limit.
 	MaxWindow int64
 
-	Parallel int // Gets in flight for one stream; 0 is 8
+	MaxGet   int64 // bytes of one Get ahead; 0 is 8 MiB, and the most
+	Parallel int   // Gets in flight for one stream; 0 is 8
 	Log      *slog.Logger
 }
 
@@ -56,6 +57,7 @@ type Pool struct {
 	memory    *semaphore.Weighted
 	limit     int64
 	maxWindow int64
+	maxGet    int64
 	parallel  int
 	log       *slog.Logger
 	segments  *segments
@@ -85,6 +87,7 @@ func NewPool(opt Options) *Pool {
 		memory:    opt.Memory,
 		limit:     opt.Limit,
 		maxWindow: opt.MaxWindow,
+		maxGet:    opt.MaxGet,
 		parallel:  opt.Parallel,
 		log:       opt.Log,
 		segments:  newSegments(int(min(opt.Limit/16, 8*mib) / segmentSize)),
@@ -96,6 +99,10 @@ func NewPool(opt Options) *Pool {
 		p.maxWindow = defaultWindow
 	}
 	p.maxWindow = min(p.maxWindow, p.limit/2)
+	if p.maxGet <= 0 || p.maxGet > maxChunk {
+		p.maxGet = maxChunk
+	}
+	p.maxGet = max(p.maxGet, 2*mib) // more than any READ of the kernel
 	if p.parallel <= 0 {
 		p.parallel = defaultParallel
 	}

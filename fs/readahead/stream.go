@@ -171,7 +171,7 @@ func (s *stream) open(maxWindow int64) {
 // before the oldest has been read, so that no connection waits for the reader.
 func (s *stream) chunk(window int64) int64 {
 	n := window * 2 / 3 / int64(s.r.p.parallel) &^ (segmentSize - 1)
-	return min(max(n, min(minChunk, window/2), segmentSize), maxChunk)
+	return min(max(n, min(minChunk, window/2), segmentSize), s.r.p.maxGet)
 }
 
 // note finds or makes the stream of a read. r.mu is held.

@@ -105,7 +105,7 @@ func (r *Reader) start(shared context.Context, s *stream, pos, from, to int64) b
 	if i > 0 {
 		from = max(from, r.chunks[i-1].end)
 	}
-	if to = min(to, r.size); i < len(r.chunks) {
+	if to = min(to, r.size, from+r.p.maxGet); i < len(r.chunks) {
 		to = min(to, r.chunks[i].lo)
 	}
 	cost := chunkCost(to - from)

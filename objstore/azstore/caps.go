@@ -42,6 +42,8 @@ func (s *Store) Caps() objstore.Caps {
 		MaxParts:  maxBlocks,
 		MaxCopy:   maxCopy,
 
+		CheckedGet: maxChecked,
+
 		OneUpload:    true,
 		SortedList:   true,
 		ListMetadata: true,
