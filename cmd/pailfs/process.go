@@ -17,6 +17,6 @@ func limitMemory(budget int64) {
 		debug.SetMemoryLimit(budget + aside)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 }
