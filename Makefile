@@ -6,7 +6,7 @@
 # make test    set up the machine (as root, Debian: installs packages), run everything
 # make check   the same without the set-up
 # make soak    what takes too long for every run: the random tests for hours (PAILFS_TEST_SEED repeats one), 1 GiB
-#              through each S3 server, 8 GiB with little memory
+#              through each S3 server, 8 GiB with little memory, all programs with hardly a cache
 # make bench   figures beside other programs
 
 GO        ?= go
@@ -103,6 +103,7 @@ soak: build
 	PAILFS_TEST_CRASHES=500 PAILFS_TEST_CRASH_TARGETS=file,s3,gcs $(GO) test $(TAGS) -v -timeout 24h -run '^(TestP6KilledAtRandom|TestModel)$$' ./integration -rapid.checks=20000
 	PAILFS_TEST_LARGE=1024 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/.*/Large' ./integration
 	PAILFS_TEST_LARGE=8192 $(GO) test $(TAGS) -v -timeout 15m -run '^TestCompatibles$$/minio/Bounded' ./integration
+	for cache in none one; do PAILFS_TEST_CACHE=$$cache $(GO) test $(TAGS) -count=1 -timeout 60m ./integration || exit 1; done
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
