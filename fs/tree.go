@@ -173,22 +173,6 @@ func (t *tree) prefix(d *dir) string {
 	return ""
 }
 
-// below reports whether p is d or something below it.
-func (t *tree) below(p *place, d *dir) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for q := p; q != nil; {
-		if q == &d.place {
-			return true
-		}
-		if q.parent == nil {
-			return false
-		}
-		q = &q.parent.place
-	}
-	return false
-}
-
 // turn is a semaphore of one, waited for with a context.
 type turn chan struct{}
 

@@ -137,7 +137,7 @@ func TestAsyncRefused(t *testing.T) {
 		pass.ServeHTTP(w, r)
 	})
 	check(t, os.WriteFile(at, []byte("mine"), 0o644))
-	await(t, func() bool {
+	await(t, "the failure to be told", func() bool {
 		state := make([]byte, 1000)
 		n, err := unix.Getxattr(at, "user.pailfs.state", state)
 		return err == nil && strings.HasPrefix(string(state[:n]), "failed: ")
@@ -173,15 +173,5 @@ func TestAsyncRefused(t *testing.T) {
 	p.holds(t, "f", []byte("mine"), "after the next mount")
 	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is still there: %v", kept, err)
-	}
-}
-
-// await waits for what happens in the background.
-func await(t testing.TB, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it does not happen within a minute")
-		}
 	}
 }

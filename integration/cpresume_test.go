@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pailfs/pailfs/objstore"
 )
@@ -57,11 +56,7 @@ func TestCopyGoesOn(t *testing.T) {
 				text, _ := os.ReadFile(to + ".pailfs-parts")
 				return bytes.Count(text, []byte("\n")) - 1 // the first line tells of the object
 			}
-			for limit := time.Now().Add(commandLimit); arrived() < whole; time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(limit) {
-					t.Fatalf("%d of %d parts arrived", arrived(), whole)
-				}
-			}
+			await(t, "the first parts", func() bool { return arrived() >= whole })
 			check(t, cmd.Process.Kill())
 			cmd.Wait()
 			if _, err := os.Stat(to); !os.IsNotExist(err) {

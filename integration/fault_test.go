@@ -267,13 +267,7 @@ func TestFaultKill(t *testing.T) {
 		cmd.Dir = m.dir
 		before := proxy.met.Load()
 		check(t, cmd.Start())
-		for limit := time.After(commandLimit); proxy.met.Load() == before; {
-			select {
-			case <-limit:
-				t.Fatalf("%s: no request came", script)
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
+		await(t, "a request of "+script, func() bool { return proxy.met.Load() != before })
 		begun := time.Now()
 		check(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
 		if err := cmd.Wait(); err == nil {

@@ -82,16 +82,11 @@ func (g *keyGate) only(name string) {
 // refuses waits until a request was refused.
 func (g *keyGate) refuses(t *testing.T) {
 	t.Helper()
-	refused := func() bool {
+	await(t, "a request that is refused", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return g.refused > 0
-	}
-	for limit := time.Now().Add(commandLimit); !refused(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("no request was refused")
-		}
-	}
+	})
 }
 
 // keys is how many were used.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pailfs/pailfs/integration/servers"
 	"golang.org/x/sys/unix"
@@ -86,6 +87,16 @@ func need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
 		servers.MustHave(t, name)
+	}
+}
+
+// await waits for what happens in the background.
+func await(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(commandLimit); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
 	}
 }
 

@@ -244,11 +244,7 @@ func (l looking) atProcess(pid int) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	l.atFile(filepath.Join(dir, "cmdline"))
 	l.atFile(filepath.Join(dir, "environ"))
-	for limit := time.Now().Add(time.Minute); holdsArguments(dir); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			l.Fatalf("process %d keeps its arguments open", pid)
-		}
-	}
+	await(l, fmt.Sprintf("process %d to close its arguments", pid), func() bool { return !holdsArguments(dir) })
 	children, _ := os.ReadFile(filepath.Join(dir, "task", strconv.Itoa(pid), "children"))
 	for child := range strings.FieldsSeq(string(children)) {
 		if n, err := strconv.Atoi(child); err == nil {

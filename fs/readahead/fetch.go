@@ -185,14 +185,14 @@ func (r *Reader) get(ctx context.Context, off, end int64, t target, giveUp bool)
 	if r.whole(off, end) {
 		rg = objstore.All
 	}
-	begun := time.Now()
-	a := r.open(ctx, rg, cond)
+	begun, patience := time.Now(), r.p.pace.patience()
+	a := r.open(ctx, rg, cond, patience)
 	defer a.close()
 	if a.err != nil {
 		return 0, false, a.err
 	}
 	body, obj := a.body, a.obj
-	w := r.p.pace.watch(a, begun, giveUp)
+	w := r.p.pace.watch(a, begun, patience, giveUp)
 	defer func() {
 		if silence := w.stop(); ctx.Err() == nil {
 			r.p.pace.note(silence)

@@ -90,7 +90,7 @@ func (a *attempt) close() {
 // open begins a Get, and a second one beside it if the first is silent for too
 // long: the one that answers first is returned. An error is that of the first, so
 // that no call takes longer than the store means it to.
-func (r *Reader) open(ctx context.Context, rg objstore.Range, cond objstore.Cond) *attempt {
+func (r *Reader) open(ctx context.Context, rg objstore.Range, cond objstore.Cond, patience time.Duration) *attempt {
 	answers := make(chan *attempt, 2)
 	begin := func() *attempt {
 		a := &attempt{}
@@ -103,7 +103,7 @@ func (r *Reader) open(ctx context.Context, rg objstore.Range, cond objstore.Cond
 	}
 	first := begin()
 	var second *attempt
-	timer := time.NewTimer(r.p.pace.patience())
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -140,11 +140,11 @@ type watch struct {
 }
 
 // watch begins when a Get does; its first byte may be on its way.
-func (p *pace) watch(a *attempt, begun time.Time, giveUp bool) *watch {
+func (p *pace) watch(a *attempt, begun time.Time, patience time.Duration, giveUp bool) *watch {
 	now := time.Now()
-	w := &watch{patience: p.patience(), last: now, longest: now.Sub(begun)}
+	w := &watch{patience: patience, last: now, longest: now.Sub(begun)}
 	if giveUp {
-		w.timer = time.AfterFunc(w.patience, func() {
+		w.timer = time.AfterFunc(patience, func() {
 			if p.another() {
 				a.cancel(errStalled)
 			}
