@@ -25,6 +25,10 @@ type dirHandle struct {
 	next  int // in batch
 	done  bool
 	given map[string]bool // names that may come again: those of local files
+
+	// Files that only this mount had when the reading began. One that the store gets
+	// meanwhile may be in no page.
+	local map[string]*file
 }
 
 var (
@@ -46,7 +50,7 @@ func (h *dirHandle) start(ctx context.Context) error {
 	}
 	defer release()
 	h.prefix, h.off, h.next, h.done = prefix, 0, 0, false
-	h.given = map[string]bool{}
+	h.given, h.local = map[string]bool{}, h.d.localFiles()
 	if h.d.m.tree.isUnlinked(&h.d.place) {
 		h.batch = []entry{}
 		return nil
@@ -130,7 +134,7 @@ func (h *dirHandle) entry(ctx context.Context) (*entry, error) {
 					continue
 				}
 			}
-			if h.d.localFile(e.name) != nil {
+			if h.local[e.name] != nil || h.d.localFile(e.name) != nil {
 				h.given[e.name] = true
 			}
 			return e, nil
@@ -163,7 +167,13 @@ func (h *dirHandle) fill(ctx context.Context) error {
 	}
 	h.done = true
 	h.batch = []entry{}
-	for _, name := range h.d.localNames() {
+	local := h.d.localFiles()
+	for name, f := range h.local {
+		if parent, now := h.d.m.tree.at(&f.place); parent == h.d && now == name && !h.d.m.tree.isUnlinked(&f.place) {
+			local[name] = f
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(local)) {
 		if !h.given[name] {
 			h.batch = append(h.batch, entry{name: name, obj: objstore.Object{MetadataKnown: true}})
 		}
@@ -177,10 +187,12 @@ func (d *dir) localFile(name string) *file {
 	return d.local[name]
 }
 
-func (d *dir) localNames() []string {
+func (d *dir) localFiles() map[string]*file {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.local))
+	files := make(map[string]*file, len(d.local))
+	maps.Copy(files, d.local)
+	return files
 }
 
 // Lookup answers READDIRPLUS for the entry given last, from the listing.
@@ -189,7 +201,7 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 		return n, 0
 	}
 	i := h.next - 1
-	if i < 0 || i >= len(h.batch) || h.batch[i].name != name {
+	if h.done || i < 0 || i >= len(h.batch) || h.batch[i].name != name { // not from the store
 		return h.d.Lookup(ctx, name, out)
 	}
 	ctx, cancel := killable(ctx)

@@ -219,14 +219,8 @@ func (f *file) cancelPending() {
 
 // settleLocal commits the pending files of a directory.
 func (d *dir) settleLocal(ctx context.Context) error {
-	d.mu.Lock()
-	files := make([]*file, 0, len(d.local))
-	for _, f := range d.local {
-		files = append(files, f)
-	}
-	d.mu.Unlock()
 	var err error
-	for _, f := range files {
+	for _, f := range d.localFiles() {
 		err = errors.Join(err, f.settlePending(ctx))
 	}
 	return err

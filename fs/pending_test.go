@@ -287,7 +287,7 @@ func TestStoreThatFailsForGood(t *testing.T) {
 	faults.Add(faultstore.Rule{Op: faultstore.Put, Key: "f", Err: objstore.ErrPermission})
 	gate.Release()
 	m.sh(`echo mine > f; echo ok > g`)
-	m.waitFor(func() bool { return strings.HasPrefix(m.state("f"), "failed: ") })
+	m.waitFor(func() bool { return strings.HasPrefix(m.state("f"), "failed: ") && m.state("g") == "committed" })
 	if got := m.sh(`cat f`); got != "mine\n" {
 		t.Errorf("got %q", got)
 	}
